@@ -1,0 +1,1 @@
+"""Everything that can carry an SMS. Nothing here may import `agent`."""
