@@ -1,0 +1,23 @@
+"""The AT commands that the modem knows, as tables from name to handler; one file per area.
+
+A handler reads and changes the Device and returns a Reply; it never writes to the line.
+"""
+
+from collections.abc import Mapping
+
+from drivers.simulator.commands import control, identity, messages, network, sms_settings
+from drivers.simulator.commands.handler import Handler
+from drivers.simulator.personality import Personality
+
+
+def table_for(personality: Personality) -> Mapping[str, Handler]:
+    """All commands, with the vendor's own names for the ICCID, without those that the vendor lacks."""
+    table = {
+        **control.TABLE,
+        **identity.TABLE,
+        **network.TABLE,
+        **sms_settings.TABLE,
+        **messages.TABLE,
+        **{name: identity.iccid_handler(prefix) for name, prefix in personality.iccid_commands},
+    }
+    return {name: handler for name, handler in table.items() if name not in personality.refused}
