@@ -1,0 +1,260 @@
+"""One live session: serves what the modem tells, sends parts, and ends when the link or the modem does.
+
+Two loops, so that a report that needs no command is not held up by a submit: one takes the URCs in order, the other
+runs commands between submits. Both and `submit` share the line by a fair lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from typing import NoReturn
+
+import structlog
+
+from drivers.api import (
+    DriverError,
+    Event,
+    LateOutcome,
+    Link,
+    LinkChanged,
+    OpenContext,
+    PartToSend,
+    SessionLost,
+    Sim,
+    SubmitError,
+    Submitted,
+)
+from drivers.at import commands, events, leftover, startup, submission, urcs
+from drivers.at.channel import PDU_MODE_QUERY, Channel
+from drivers.at.inbound import Inbound, emit_all
+from drivers.at.parser import Line
+from drivers.at.settings import AtSettings
+from drivers.at.state import Modem
+
+UPKEEP_S = 45.0
+"""Signal, registration and a heart-beat in one; often enough to notice a frozen modem within a minute."""
+UPKEEP_WITHOUT_SERVICE_S = 5.0
+"""Modems that do not tell of their registration must not keep messages waiting."""
+POLL_S = 10.0
+"""Between sweeps where no indication works."""
+
+_BOOT_GRACE_S = 10.0
+"""Within this after the start, +CPIN: READY is the end of the boot that we opened into."""
+
+_FORBIDDEN = (
+    (r"\+CMG[SWC]\b|\+CMSS\b", "It would send or store a message beside the queue; use `phonebridge send`."),
+    (r"\+CPIN\s*=|\+CLCK|\+CPWD", "It can lock the SIM card; PINs are entered by the driver only."),
+    (
+        r"^E1|^[ZVQ]\d?$|^&F|\+CMUX|\+IPR\s*=|\+ICF\s*=|\+CMGF\s*=\s*1|\+CNMI\s*=|\+CSMS\s*=",
+        "It would break the session.",
+    ),
+    (r"^D|\+CGDATA|^A$|^O\d?$|\+\+\+", "It would turn the line over to a call."),
+)
+
+
+class AtSession:
+    """See `drivers.api.Session`."""
+
+    def __init__(self, channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext) -> None:
+        self._channel = channel
+        self._modem = modem
+        self._settings = settings
+        self._context = context
+        self._line = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._opened_at = self._loop.time()
+        self._upkeep_at = 0.0
+        self._inbound = Inbound(channel, modem, context, self._line)
+        self._submission = submission.Submission(channel, modem, settings)
+        self._expects_late = context.leftover
+        self._log = structlog.get_logger().bind(route=context.route)
+
+    @property
+    def sim(self) -> Sim:
+        return self._modem.sim
+
+    @property
+    def link(self) -> Link:
+        return self._modem.link
+
+    def late_outcome_is_known(self) -> None:
+        """Say that the open submit of an earlier session was settled while this one was opened."""
+        self._expects_late = False
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch())
+                group.create_task(self._take_urcs())
+                group.create_task(self._serve())
+        except BaseExceptionGroup as failures:
+            error = _first(failures)
+            self._channel.fail(error if isinstance(error, SessionLost) else SessionLost("The session ended."))
+            raise error from None
+
+    async def submit(self, part: PartToSend, durable: Awaitable[None]) -> Submitted:
+        try:
+            return await self._submission.submit(part, durable, self._line)
+        except SubmitError as error:
+            if self._submission.wants_sweep(error):
+                self._inbound.sweep_soon()
+            if self._submission.wants_upkeep(error):
+                self._hasten_upkeep()
+            raise
+
+    async def terminal(self, command: str, timeout_s: float) -> list[str]:
+        text = command.strip()
+        reason = refuse_command(text)
+        if reason is not None:
+            raise DriverError(f"{text[:40]} is not run here. {reason}")
+        async with self._line:
+            # Whatever it does to the memories, the next reader selects its own.
+            self._modem.storages.current = None
+            answer = await self._channel.exchange(commands.raw(text, timeout_s))
+        return [*(line.text for line in answer.lines), answer.final.text]
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    # --- the loops
+
+    async def _watch(self) -> NoReturn:
+        raise await self._channel.wait_lost()
+
+    async def _take_urcs(self) -> NoReturn:
+        while True:
+            lines = await self._channel.next_urcs()
+            told: list[Event] = []
+            acknowledgements = 0
+            for line in lines:
+                if line.name in ("+CMT", "+CDS"):
+                    acknowledgements += self._modem.is_acknowledging
+                event = self._take_urc(line)
+                if event is not None:
+                    told.append(event)
+            refused = await emit_all(self._context.emit, told)
+            for error in refused:
+                if error is not None:
+                    raise error
+            for _ in range(acknowledgements):
+                self._inbound.acknowledge()
+
+    def _take_urc(self, line: Line) -> Event | None:
+        """Do what needs no command, note what does; return what the agent has to know."""
+        match line.name:
+            case "+CMTI" | "+CDSI":
+                self._inbound.indicate(line)
+            case "+CMT" | "+CDS":
+                if line.payload is None:
+                    self._log.warning("indication_without_pdu", name=line.name)
+                    return None
+                return events.decode(self._modem.sim.iccid, line.payload)
+            case "+CREG" | "+CGREG" | "+CEREG":
+                return self._take_registration(line)
+            case "+CMGS":
+                outcome = leftover.read(line) if self._expects_late else None
+                self._expects_late = False
+                if isinstance(outcome, Submitted):
+                    return LateOutcome(self._modem.sim.iccid, submitted=outcome)
+            case "+CPIN":
+                self._take_pin_state(line)
+            case name if name in urcs.RESTARTED or name in urcs.GOING_DOWN:
+                raise SessionLost(f"The modem restarts or goes down ({line.text[:40]}).")
+            case name if name in urcs.STORAGE_FULL:
+                self._log.warning("storage_full")
+                self._inbound.sweep_soon()
+            case name if name in urcs.DOUBTFUL:
+                self._hasten_upkeep()
+        return None
+
+    def _take_registration(self, line: Line) -> Event | None:
+        found = commands.registration(line, is_answer=False)
+        before = self._modem.registration
+        if found is not None:
+            self._modem.domains[line.name.removeprefix("+")] = found
+        return LinkChanged(self._modem.link) if self._modem.registration is not before else None
+
+    def _take_pin_state(self, line: Line) -> None:
+        is_ready = line.text.upper().rstrip().endswith(": READY")
+        if not is_ready:
+            raise SessionLost(f"The SIM card was removed or locked ({line.text[:40]}).")
+        if self._loop.time() - self._opened_at > _BOOT_GRACE_S:
+            raise SessionLost("The modem restarted, or the SIM card was changed.")
+        self._hasten_upkeep()
+
+    async def _serve(self) -> NoReturn:
+        await self._inbound.sweep()
+        swept_at = self._loop.time()
+        await self._upkeep()
+        while True:
+            interval_s = self._settings.sweep_interval_s
+            if self._modem.routing is None:
+                interval_s = min(POLL_S, interval_s)
+            try:
+                async with asyncio.timeout_at(min(swept_at + interval_s, self._upkeep_at)):
+                    await self._inbound.wanted.wait()
+            except TimeoutError:
+                pass
+            await self._inbound.serve()
+            if self._loop.time() >= self._upkeep_at:
+                await self._upkeep()
+            if self._loop.time() >= swept_at + interval_s:
+                swept_at = self._loop.time()
+                await self._inbound.sweep()
+
+    async def _upkeep(self) -> None:
+        """Read signal and registration, and make sure that the modem still has our settings."""
+        modem, channel = self._modem, self._channel
+        before = modem.link
+        async with self._line:
+            modem.signal_dbm = commands.signal_dbm(await channel.exchange(commands.SIGNAL))
+            await startup.query_registration(channel, modem)
+            if modem.operator is None and modem.registration.has_service:
+                modem.operator = commands.operator(await channel.exchange(commands.OPERATOR_QUERY))
+            await self._verify(channel)
+        has_service = modem.registration.has_service or not modem.domains
+        self._upkeep_at = self._loop.time() + (UPKEEP_S if has_service else UPKEEP_WITHOUT_SERVICE_S)
+        if modem.link != before:
+            await self._context.emit(LinkChanged(modem.link))
+
+    async def _verify(self, channel: Channel) -> None:
+        """Notice a restart that nobody told of: it puts CNMI and CMGF back.
+
+        Raises: SessionLost.
+        """
+        mode = await channel.exchange(PDU_MODE_QUERY)
+        is_reset = mode.is_ok and mode.first.replace(" ", "").endswith(":1")
+        if self._modem.routing is not None and not is_reset:
+            check = await channel.exchange(commands.ROUTING_QUERY)
+            found = commands.routing(check) if check.is_ok else None
+            is_reset = found is not None and (found.mt, found.ds) != (self._modem.routing.mt, self._modem.routing.ds)
+        if is_reset:
+            error = SessionLost("The modem restarted and lost its settings.")
+            channel.fail(error)
+            raise error
+
+    def _hasten_upkeep(self) -> None:
+        self._upkeep_at = 0.0
+        self._inbound.wanted.set()
+
+
+def refuse_command(text: str) -> str | None:
+    """Return why a command is not run on a live session, or None where it may be. Pure."""
+    if not text.isascii() or not text.isprintable() or not re.match(r"AT", text, re.IGNORECASE):
+        return "A command begins with AT and has printable ASCII characters only."
+    for command in re.split(r";\s*", text[2:]):
+        for pattern, reason in _FORBIDDEN:
+            if re.search(pattern, command, re.IGNORECASE):
+                return reason
+    return None
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the reason among several that ended the loops; a lost link is the most telling."""
+    flat: list[BaseException] = []
+    for failure in failures.exceptions:
+        flat += [_first(failure)] if isinstance(failure, BaseExceptionGroup) else [failure]
+    others = [error for error in flat if not isinstance(error, SessionLost)]
+    return (others or flat)[0]

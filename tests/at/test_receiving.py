@@ -1,0 +1,202 @@
+"""Inbound and reports on the simulated modem: nothing is deleted before it was kept, nothing is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drivers.api import InboundPart, LinkChanged, SessionLost, StatusReport, Swept, UndecodablePdu
+from drivers.at import commands
+from drivers.simulator.process import SimulatorProcess
+from tests.at.harness import Harness
+
+pytestmark = pytest.mark.usefixtures("no_leaked_tasks")
+
+Start = Callable[..., SimulatorProcess]
+Make = Callable[..., Harness]
+
+
+def stored(sim: SimulatorProcess) -> int:
+    answer: dict[str, Any] = sim.control.request("storage")
+    return sum(len(memory["messages"]) for memory in answer.values() if isinstance(memory, dict))
+
+
+async def emptied(sim: SimulatorProcess) -> None:
+    async with asyncio.timeout(3):
+        while stored(sim):
+            await asyncio.sleep(0.02)
+
+
+async def test_an_indicated_message_is_told_and_then_deleted(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0])
+    await route.open()
+    sim.control.deliver("+491511234567", "Hello €")
+    (part,) = await route.wait_for(InboundPart)
+    assert (part.sender, part.text, part.total) == ("+491511234567", "Hello €", 1)
+    await emptied(sim)
+
+
+async def test_what_arrived_while_nobody_listened_is_swept(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    sim.control.deliver("+491511234567", "x" * 400)
+    route = harness(sim.ports[0])
+    await route.open()
+    await route.wait_for(Swept)
+    parts = await route.wait_for(InboundPart, 3)
+    assert {part.sequence for part in parts} == {1, 2, 3} and parts[0].reference is not None
+    await emptied(sim)
+    assert len(parts) == 3
+
+
+async def test_what_could_not_be_kept_stays_on_the_sim(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0])
+    route.refuses = lambda event: isinstance(event, InboundPart)
+    await route.open()
+    sim.control.deliver("+491511234567", "precious")
+    assert isinstance(await route.lost(), OSError)
+    assert stored(sim) == 1
+    route.refuses = lambda event: False
+    await route.open()
+    assert (await route.wait_for(InboundPart))[0].text == "precious"
+    await emptied(sim)
+
+
+@pytest.mark.parametrize("lie", [False, True])
+async def test_an_undeletable_message_is_told_once(simulator: Start, harness: Make, lie: bool) -> None:
+    sim = simulator()
+    sim.control.fault("delete_fails", times=3, lie=lie)
+    route = harness(sim.ports[0], sweep_interval_s=0.1)
+    await route.open()
+    sim.control.deliver("+491511234567", "sticky")
+    await route.wait_for(Swept, 5, timeout_s=8)
+    assert len(await route.wait_for(InboundPart)) == 1
+    await emptied(sim)
+
+
+async def test_a_lost_indication_costs_one_sweep(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    sim.control.fault("cnmi_refused", times=0)
+    route = harness(sim.ports[0], sweep_interval_s=0.1)
+    session = await route.open()
+    assert session.link.indications == "polling"
+    await route.wait_for(Swept)
+    sim.control.deliver("+491511234567", "hello")
+    assert len(await route.wait_for(InboundPart, timeout_s=3)) == 1
+
+
+async def test_what_cannot_be_decoded_is_kept_too(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0])
+    await route.open()
+    sim.control.request("urc", line="+CMT: ,3\r\n0004FF91")
+    (event,) = await route.wait_for(UndecodablePdu)
+    assert event.pdu == bytes.fromhex("0004FF91") and event.reason
+
+
+async def test_direct_delivery_is_acknowledged_after_it_was_kept(simulator: Start, harness: Make) -> None:
+    sim = simulator("--me-capacity", "0", "--sm-capacity", "0", "--sr-capacity", "0")
+    route = harness(sim.ports[0])
+    session = await route.open()
+    assert session.link.indications == "direct, reports direct"
+    for number in range(3):
+        sim.control.deliver("+491511234567", f"hello {number}")
+        await route.wait_for(InboundPart, number + 1)
+    assert [part.text for part in await route.wait_for(InboundPart, 3)] == ["hello 0", "hello 1", "hello 2"]
+
+
+async def test_stored_reports_are_read_back_and_that_is_remembered(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0])
+    session = await route.open()
+    sent = await route.send()
+    (report,) = await route.wait_for(StatusReport)
+    assert report.tp_mr == sent.tp_mr and session.link.indications == "stored, reports stored"
+    await emptied(sim)
+    assert route.memory.facts[session.sim.iccid, "report_routing"] == "stored"
+
+
+async def test_a_report_that_waited_in_memory_is_swept(simulator: Start, harness: Make) -> None:
+    sim = simulator("--report-delay", "0.3")
+    route = harness(sim.ports[0])
+    await route.open(run=False)
+    await route.send()
+    await asyncio.to_thread(sim.wait_for, "report")
+    await route.open()
+    await route.wait_for(StatusReport)
+    await emptied(sim)
+
+
+async def test_without_room_for_reports_they_come_directly(simulator: Start, harness: Make) -> None:
+    sim = simulator("--sr-capacity", "0", "--sr-lies")
+    route = harness(sim.ports[0])
+    session = await route.open()
+    assert session.link.indications == "stored, reports direct"
+    sent = await route.send()
+    assert (await route.wait_for(StatusReport))[0].tp_mr == sent.tp_mr
+
+
+async def test_a_stored_report_that_cannot_be_read_means_direct_for_good(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0])
+    session = await route.open()
+    await route.wait_for(Swept)
+    sim.control.request("urc", line='+CDSI: "SR",8')
+    async with asyncio.timeout(3):
+        while session.link.indications != "stored, reports direct":
+            await asyncio.sleep(0.01)
+    assert route.memory.facts[session.sim.iccid, "report_routing"] == "direct"
+    sent = await route.send()
+    assert (await route.wait_for(StatusReport))[0].tp_mr == sent.tp_mr
+    assert (await route.open()).link.indications == "stored, reports direct"
+
+
+async def test_sending_and_receiving_share_the_line(simulator: Start, harness: Make) -> None:
+    sim = simulator("--radio-time", "0.005")
+    route = harness(sim.ports[0])
+    await route.open()
+    for number in range(20):
+        sim.control.deliver("+491511234567", f"hello {number}")
+    for _ in range(60):
+        await route.send()
+    assert len(await route.wait_for(InboundPart, 20)) == 20
+    assert len(await route.wait_for(StatusReport, 60)) == 60
+    await emptied(sim)
+    assert not sim.events("violation")
+
+
+async def test_urcs_inside_answers_disturb_nothing(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    sim.control.deliver("+491511234567", "waiting")
+    sim.control.fault("urc_inside", times=20, line="^RSSI: 17")
+    sim.control.fault("urc_inside", times=0, line='+CREG: 1,"5E25","605F"', command="+CMGL")
+    route = harness(sim.ports[0])
+    await route.open()
+    assert (await route.wait_for(InboundPart))[0].text == "waiting"
+
+
+async def test_a_silent_reboot_is_noticed(simulator: Start, harness: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.at.session.UPKEEP_S", 0.2)
+    sim = simulator()
+    route = harness(sim.ports[0])
+    session = await route.open()
+    await route.wait_for(Swept)
+    # What a reboot without a word does.
+    await session._channel.exchange(commands.set_routing(0, 0, 0, 0, 0))
+    assert "settings" in str(await route.lost())
+
+
+async def test_a_frozen_modem_is_noticed(simulator: Start, harness: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.at.session.UPKEEP_S", 0.2)
+    monkeypatch.setattr(commands, "SIGNAL", replace(commands.SIGNAL, timeout_s=0.3))
+    sim = simulator()
+    route = harness(sim.ports[0])
+    await route.open()
+    await route.wait_for(LinkChanged)
+    sim.control.fault("hang", at="now")
+    assert isinstance(await route.lost(8), SessionLost)
