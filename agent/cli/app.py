@@ -1,0 +1,101 @@
+"""The command line: names, help, and what every command's end has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import agent
+from agent.cli import PROGRAM, check, decode, demo, doctor, install, keys, messages, output, routes
+from agent.cli.exits import Exit, Fault, internal, say
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no daemon answers, 4 not delivered in the time given. "
+    "Each command has its own --help."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. Returns the exit code; prints one sentence where it is not 0."""
+    try:
+        result = _app()(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+    except Fault as fault:
+        say(str(fault))
+        return fault.code
+    except typer.TyperException as error:
+        # What the parser refuses: unknown options, missing arguments, numbers that are none.
+        words = error.format_message().strip().rstrip(".")
+        say(f"{words[:1].lower()}{words[1:]}; see: {PROGRAM} --help")
+        return Exit.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has seen enough.
+        return Exit.OK
+    except Exception as error:
+        return internal(error)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def run(
+    config: Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="Configuration.")] = Path(
+        "/etc/phonebridge/config.toml"
+    ),
+) -> int:
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C."""
+    from agent.cli import run as slim  # noqa: PLC0415 - reached by `phonebridge run` behind other options only
+
+    return slim.main(["-c", str(config)])
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=_EPILOG,
+    )
+    app.callback()(_root)
+    commands: list[tuple[str, Callable[..., int]]] = [
+        ("run", run),
+        ("demo", demo.demo),
+        ("check-config", check.check_config),
+        ("doctor", doctor.doctor),
+        ("status", routes.status),
+        ("send", messages.send),
+        ("messages", messages.messages),
+        ("inbox", messages.inbox),
+        ("cancel", messages.cancel),
+        ("resend", messages.resend),
+        ("release", messages.release),
+        ("pause", routes.pause),
+        ("resume", routes.resume),
+        ("at", routes.at),
+        ("decode", decode.decode),
+        ("install-service", install.install_service),
+    ]
+    for name, function in commands:
+        app.command(name)(function)
+    key = typer.Typer(rich_markup_mode=None, help="Keys of the local server.")
+    for name, function in (("new", keys.new), ("list", keys.list_), ("revoke", keys.revoke)):
+        key.command(name)(function)
+    app.add_typer(key, name="key")
+    return app
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        output.write(f"{PROGRAM} {agent.__version__}")
+        raise typer.Exit(Exit.OK)
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Makes a box with GSM modems behave like the phone that an SMS-gateway server expects."""

@@ -1,0 +1,80 @@
+"""`phonebridge run`: the daemon in the foreground, with little else in its memory.
+
+rich, click and pygments are kept out of the process. structlog and httpx import them wherever they are installed,
+and typer and uvicorn install them: 5 MB of a budget of 50.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.cli.exits import Exit, Fault, internal, say
+
+_NEVER = ("rich", "pygments")
+# uvicorn cannot do without click, so it is kept from structlog and httpx only, which can.
+_NOT_YET = ("click",)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    slim_imports()
+    try:
+        return _run(parsed.config)
+    except Fault as fault:
+        say(str(fault))
+        return fault.code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception as error:
+        return internal(error)
+
+
+def slim_imports() -> None:
+    """Import structlog and httpx as if the terminal's libraries were not installed. Call before any of ours."""
+    for name in (*_NEVER, *_NOT_YET):
+        # None makes `import name` an ImportError, which both expect. What is loaded already stays.
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    import httpx  # noqa: F401, PLC0415 - now, while the names are blocked
+    import structlog  # noqa: F401, PLC0415
+
+    for name in _NOT_YET:
+        if sys.modules.get(name) is None:
+            del sys.modules[name]
+
+
+def _run(path: Path) -> Exit:
+    from agent import config, daemon, logs  # noqa: PLC0415 - they import structlog and httpx
+    from agent.journal.schema import JournalError  # noqa: PLC0415
+
+    try:
+        settings = config.load(path)
+    except config.ConfigError as error:
+        raise Fault(str(error), Exit.USAGE) from error
+    logs.set_up(settings.agent.log_level, settings.agent.log_format)
+    try:
+        asyncio.run(daemon.run(settings))
+    except JournalError as error:
+        raise Fault(str(error)) from error
+    return Exit.OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="phonebridge run",
+        description="Run the daemon in the foreground until SIGTERM or Ctrl-C.",
+        epilog="Exit codes: 0 stopped, 1 failed, 2 usage or configuration.",
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path("/etc/phonebridge/config.toml"),
+        metavar="FILE",
+        help="configuration (default: %(default)s)",
+    )
+    return parser

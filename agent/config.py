@@ -1,0 +1,368 @@
+"""The configuration: one TOML file, overridden by the environment, checked as a whole.
+
+Every mistake becomes one sentence with the key and the nearest right one (`ConfigError`). Keys of a driver or
+an upstream are that plugin's own model, so a new one brings its keys along.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from agent import plugins
+
+DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
+_ENV_PREFIX = "PHONEBRIDGE_"
+_SECTIONS = ("agent", "route", "upstream", "retention")
+_SECRETS = frozenset({"api_key", "password", "pin", "secret", "token"})
+# Names of rows in the journal that are not this file's to give: name → the type that may have it.
+_RESERVED = {"cli": None, "local": "local"}
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used. `str()` is one sentence with the key."""
+
+
+class AgentSettings(BaseModel, extra="forbid"):
+    """`[agent]`."""
+
+    state_dir: Path = Path("/var/lib/phonebridge")
+    device_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=100)
+    default_region: str | None = Field(default=None, pattern="^[A-Z]{2}$", description='two capital letters, e.g. "DE"')
+    timezone: str = "UTC"
+    on_unknown: Literal["resend", "fail"] = "resend"
+    unknown_wait_s: float = Field(default=120, ge=0, le=86400)
+    max_parts: int = Field(default=25, ge=1, le=255)
+    max_backlog_age_h: float = Field(default=24, ge=0)
+    undelivered_days: float = Field(default=30, gt=0)
+    clock: Literal["auto", "trusted"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    log_numbers: Literal["masked", "plain"] = "masked"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f'"{value}" is not a time zone; use a name such as "Europe/Berlin"') from error
+        return value
+
+
+class RouteSettings(BaseModel, extra="forbid"):
+    """The `[[route]]` keys that every driver shares."""
+
+    name: str = Field(
+        pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$",
+        description='up to 32 letters, digits, "_", "." or "-", e.g. "sim0"',
+    )
+    driver: str = "at"
+    sim_slot: int | None = Field(default=None, ge=0, le=63)
+    send_delay_s: float = Field(default=0, ge=0, le=86400)
+    rate_per_minute: int | None = Field(default=None, ge=1)
+    rate_per_hour: int | None = Field(default=None, ge=1)
+    rate_per_day: int | None = Field(default=None, ge=1)
+    quiet_hours: str | None = Field(
+        default=None,
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description='two times of day, e.g. "22:00-07:00"',
+    )
+    prefixes: tuple[str, ...] = ()
+    fallback: str | None = None
+    fallback_after_s: float = Field(default=60, ge=0)
+    status_reports: bool = True
+
+
+class RouteConfig(BaseModel, arbitrary_types_allowed=True):
+    """One route: the shared keys, and those of its driver."""
+
+    settings: RouteSettings
+    driver: Any
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+class RetentionSettings(BaseModel, extra="forbid"):
+    """`[retention]`."""
+
+    partial_after_h: float = Field(default=24, gt=0, le=24 * 30)
+
+
+class Config(BaseModel, arbitrary_types_allowed=True):
+    """The whole configuration, checked. `upstreams` hold each upstream's own settings model."""
+
+    agent: AgentSettings
+    routes: tuple[RouteConfig, ...]
+    upstreams: tuple[Any, ...]
+    retention: RetentionSettings
+    warnings: tuple[str, ...] = ()
+
+
+class _Environment(BaseSettings):
+    """Only declares what may stand in the environment; read raw by `_environment`."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, env_nested_delimiter="__", extra="ignore")
+
+    agent: dict[str, Any] = {}
+    route: dict[str, Any] = {}
+    upstream: dict[str, Any] = {}
+    retention: dict[str, Any] = {}
+
+
+class _Variables(EnvSettingsSource):
+    """Takes values as they stand and only lists as JSON, so that a key such as 12345 stays a text."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        if not str(value).startswith("["):
+            raise ValueError("not a list")
+        return super().decode_complex_value(field_name, field, value)
+
+
+def load(path: Path) -> Config:
+    """Read and check a file with the environment on top.
+
+    Raises: ConfigError.
+    """
+    raw = _read(path)
+    config = parse(_with_environment(raw))
+    return config.model_copy(update={"warnings": (*config.warnings, *_readable_secrets(path, raw))})
+
+
+def state_dir(path: Path) -> Path:
+    """Only the state_dir of a file that need not be right otherwise: to find the daemon that runs with it.
+
+    Raises: ConfigError.
+    """
+    given = _table(_with_environment({"agent": _table(_read(path), "agent")}, ("agent",)), "agent")
+    value = given.get("state_dir", AgentSettings.model_fields["state_dir"].default)
+    if not isinstance(value, (str, Path)):
+        raise ConfigError("agent.state_dir: should be a path in quotes")
+    return Path(value)
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Check a parsed document. Raises: ConfigError."""
+    for key in raw:
+        if key not in _SECTIONS:
+            raise ConfigError(_unknown(key, key, _SECTIONS))
+    agent = _build(AgentSettings, _table(raw, "agent"), "agent")
+    retention = _build(RetentionSettings, _table(raw, "retention"), "retention")
+    routes = tuple(_route(table, index) for index, table in enumerate(_tables(raw, "route")))
+    upstreams = tuple(_upstream(table, index) for index, table in enumerate(_tables(raw, "upstream")))
+    _check_routes(routes)
+    _check_names("upstream", [settings.name for settings in upstreams])
+    return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention)
+
+
+def secret(value: SecretStr | None, file: Path | None, where: str) -> str | None:
+    """A secret given in place or by `…_file`, without its trailing newline.
+
+    Raises: ConfigError when the file cannot be read or both are given.
+    """
+    if value is not None and file is not None:
+        raise ConfigError(f"{where}: give the key itself or its file, not both")
+    if file is None:
+        return None if value is None else value.get_secret_value()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{where}_file: {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}_file: {file} is not a text file") from error
+
+
+# --- pieces -----------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        # utf-8-sig: editors on Windows put a byte order mark first, and many an SD card is edited there.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; copy config.example.toml there and edit it") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; check its owner and mode") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _route(table: dict[str, Any], index: int) -> RouteConfig:
+    where = f"route[{table.get('name', index)}]"
+    name = table.get("driver", RouteSettings.model_fields["driver"].default)
+    try:
+        driver = plugins.load_driver(str(name))
+    except plugins.UnknownPlugin as error:
+        raise ConfigError(_unknown(f"{where}.driver", str(name), error.known, "driver")) from error
+    keys = (*RouteSettings.model_fields, *driver.Settings.model_fields)
+    for key in table:
+        if key not in keys:
+            raise ConfigError(_unknown(f"{where}.{key}", key, keys))
+    shared = {key: value for key, value in table.items() if key in RouteSettings.model_fields}
+    own = {key: value for key, value in table.items() if key not in RouteSettings.model_fields}
+    settings = _build(RouteSettings, shared, where)
+    return RouteConfig(settings=settings, driver=_build(driver.Settings, own, where))
+
+
+def _upstream(table: dict[str, Any], index: int) -> Any:
+    kind = table.get("type")
+    if not isinstance(kind, str):
+        raise ConfigError(f"upstream[{index}].type is missing; use one of {_listed(plugins.names(plugins.UPSTREAMS))}")
+    name = table.get("name") or kind
+    try:
+        cls = plugins.load_upstream(kind)
+    except plugins.UnknownPlugin as error:
+        raise ConfigError(_unknown(f"upstream[{name}].type", kind, error.known, "upstream type")) from error
+    if name in _RESERVED and kind != _RESERVED[name]:
+        raise ConfigError(f'upstream[{name}].name: "{name}" is what phonebridge calls its own; give another name')
+    return _build(cls.Settings, {**table, "name": name}, f"upstream[{name}]")
+
+
+def _check_routes(routes: tuple[RouteConfig, ...]) -> None:
+    names = [route.name for route in routes]
+    _check_names("route", names)
+    slots: dict[int, str] = {}
+    for route in routes:
+        slot = route.settings.sim_slot
+        if slot is not None and slot in slots:
+            raise ConfigError(f"route[{route.name}].sim_slot {slot} is taken by route {slots[slot]}; give another")
+        if slot is not None:
+            slots[slot] = route.name
+        target = route.settings.fallback
+        if target is not None and (target not in names or target == route.name):
+            others = [name for name in names if name != route.name]
+            raise ConfigError(_unknown(f"route[{route.name}].fallback", target, others, "route"))
+
+
+def _check_names(kind: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f'two {kind}s are called "{name}"; give one of them another name = "…"')
+
+
+def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key} must be a table: write [{key}] above its keys")
+    return value
+
+
+def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = raw.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ConfigError(f"{key} must be a list of tables: write [[{key}]] above its keys")
+    return value
+
+
+def _build(model: type[BaseModel], table: dict[str, Any], where: str) -> Any:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        faults = error.errors()
+        # A misspelt key makes the right one missing: the spelling is the news.
+        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+        path = ".".join(str(step) for step in (where, *first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(_unknown(path, str(first["loc"][-1]), model.model_fields)) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{path} is missing") from None
+        raise ConfigError(f"{path}: {_said(model, first)}") from None
+
+
+def _said(model: type[BaseModel], fault: Any) -> str:
+    key = str(fault["loc"][0]) if fault["loc"] else ""
+    message = str(fault["msg"])
+    if fault["type"] == "value_error":
+        return message.removeprefix("Value error, ")
+    form = model.model_fields[key].description if key in model.model_fields else None
+    if fault["type"] == "string_pattern_mismatch" and form is not None:
+        message = f"should be {form}"
+    given = "" if key in _SECRETS or not isinstance(fault["input"], (str, int, float)) else f", not {fault['input']!r}"
+    return message.removeprefix("Input ") + given
+
+
+def _unknown(path: str, given: str, known: Iterable[str], kind: str = "key") -> str:
+    options = sorted(known)
+    near = difflib.get_close_matches(given, options, n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"?' if near else f"known are {_listed(options)}"
+    return f'{path}: there is no {kind} "{given}"; {hint}'
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names) or "none"
+
+
+def _with_environment(raw: dict[str, Any], sections: tuple[str, ...] = _SECTIONS) -> dict[str, Any]:
+    given = _environment()
+    merged = dict(raw)
+    for key in sections:
+        if not given.get(key):
+            continue
+        if key in ("agent", "retention"):
+            merged[key] = {**_table(raw, key), **given[key]}
+            continue
+        for name, values in given[key].items():
+            merged[key] = _merged_by_name(_tables(merged, key), key, name, values)
+    return merged
+
+
+def _environment() -> dict[str, dict[str, Any]]:
+    for variable in os.environ:
+        section, _, rest = variable.removeprefix(_ENV_PREFIX).partition("__")
+        if variable.startswith(_ENV_PREFIX) and rest and section.lower() not in _SECTIONS:
+            known = [name.upper() for name in _SECTIONS]
+            raise ConfigError(_unknown(f"environment variable {variable}", section, known, "section"))
+    try:
+        return _Variables(_Environment)()
+    except SettingsError as error:
+        raise ConfigError(
+            f"the environment: {error}; write {_ENV_PREFIX}SECTION__KEY=value, e.g. {_ENV_PREFIX}AGENT__STATE_DIR"
+        ) from error
+
+
+def _merged_by_name(tables: list[dict[str, Any]], key: str, name: str, values: Any) -> list[dict[str, Any]]:
+    variable = f"environment variable {_ENV_PREFIX}{key.upper()}__{name.upper()}"
+    if not isinstance(values, dict):
+        raise ConfigError(f"{variable} names no key; write {_ENV_PREFIX}{key.upper()}__{name.upper()}__KEY=value")
+    found = False
+    result = []
+    for table in tables:
+        is_meant = _shell_name(_own_name(table)) == _shell_name(name)
+        result.append({**table, **values} if is_meant else table)
+        found = found or is_meant
+    if not found:
+        raise ConfigError(_unknown(variable, name, [_own_name(table) for table in tables], key))
+    return result
+
+
+def _own_name(table: dict[str, Any]) -> str:
+    return str(table.get("name") or table.get("type") or "")
+
+
+def _shell_name(name: str) -> str:
+    """A name as a variable can spell it: shells know neither "-" nor "."."""
+    return re.sub(r"[^a-z0-9]", "_", name.lower())
+
+
+def _readable_secrets(path: Path, raw: dict[str, Any]) -> list[str]:
+    tables = [*_tables(raw, "route"), *_tables(raw, "upstream")]
+    files = [path] if any(key in table for table in tables for key in _SECRETS) else []
+    files += [Path(str(table[f"{key}_file"])) for table in tables for key in _SECRETS if f"{key}_file" in table]
+    return [
+        f"{file} holds a secret and others can read it; run: chmod o-r {file}"
+        for file in files
+        if file.exists() and file.stat().st_mode & stat.S_IROTH
+    ]

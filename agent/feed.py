@@ -1,0 +1,254 @@
+"""Brings one upstream its reports and inbound messages: a lane per message, in order inside it.
+
+A permanent refusal parks the lane's item and blocks nothing else; a fault of one message is retried alone; when
+the server as a whole is out of reach, all lanes wait. What was told is written down in groups (the journal's
+cursor), so after a crash an item may be told twice, never not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+import structlog
+
+from agent.clock import Clock
+from agent.journal import feeds
+from agent.journal.feeds import FeedItem, LeftBehind
+from agent.journal.store import REPORT_PATIENCE_S, Journal
+from agent.supervise import backoff_s
+from agent.upstreams.api import LaneBusy, LaneRefused, Upstream, UpstreamDown
+
+_log = structlog.get_logger("feed")
+
+_READ_AHEAD = 500
+"""Items held in memory at most; the rest waits in the journal."""
+_PASSED_EVENTS = 1000
+_LONGEST_DOWN_S = 60.0
+_LONGEST_LANE_S = 900.0
+# Items whose lane is busy are written down after this many tries, so that the cursor can pass them.
+_TRIES_BEFORE_LEFT_BEHIND = 2
+
+
+@dataclass(slots=True)
+class _Lane:
+    items: deque[FeedItem] = field(default_factory=deque)
+    due: float = 0.0
+    is_running: bool = False
+    failures: int = 0
+
+
+class Feed:
+    """The feed of one upstream. `run` until cancelled; `wake` after each commit that may concern it."""
+
+    def __init__(self, name: str, upstream: Upstream, journal: Journal, clock: Clock) -> None:
+        self._name = name
+        self._upstream = upstream
+        self._journal = journal
+        self._clock = clock
+        self._lanes: dict[int, _Lane] = {}
+        self._in_memory: set[int] = set()
+        self._behind: dict[int, FeedItem] = {}
+        self._settled: list[int] = []
+        self._left: list[LeftBehind] = []
+        self._wake = asyncio.Event()
+        self._dirty = asyncio.Event()
+        self._is_saving = False
+        self._read_to = 0
+        self._saved = 0
+        self._down_until = 0.0
+        self._down_failures = 0
+        self.problem: str | None = None
+        self.parked = 0
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Items in memory that are not delivered yet."""
+        return len(self._in_memory)
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something was delivered that a restart would deliver again."""
+        return self._dirty.is_set() or self._is_saving
+
+    def is_pending(self, message_id: int) -> bool:
+        """Whether something of this message is still to be told."""
+        return message_id in self._lanes
+
+    async def tell_again(self, message_id: int) -> None:
+        """Tell a message's last state once more, unless something of it is on its way anyway."""
+        if message_id in self._lanes:
+            return
+        item = await self._journal.read(lambda con: feeds.again(con, message_id))
+        if item is not None and item.event_id not in self._in_memory and message_id not in self._lanes:
+            self._take(item, is_behind=True)
+            self.wake()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        self._forget()
+        row = await self._journal.read(lambda con: feeds.upstream(con, self._name))
+        self._read_to = self._saved = row.cursor
+        for item in await self._journal.read(lambda con: feeds.left_behind(con, self._name)):
+            self._take(item, is_behind=True)
+        self.parked = (await self._journal.read(lambda con: feeds.parked(con, self._name)))[0]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._save_when_dirty(), name=f"feed {self._name} cursor")
+            while True:
+                self._wake.clear()
+                await self._read_more()
+                next_due = self._start_lanes(group)
+                loop = asyncio.get_running_loop()
+                try:
+                    async with asyncio.timeout(None if next_due is None else max(0.0, next_due - loop.time())):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    # --- pieces -------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        self._lanes.clear()
+        self._in_memory.clear()
+        self._behind.clear()
+        self._settled.clear()
+        self._left.clear()
+
+    def _take(self, item: FeedItem, *, is_behind: bool) -> None:
+        self._lanes.setdefault(item.lane, _Lane()).items.append(item)
+        self._in_memory.add(item.event_id)
+        if is_behind:
+            self._behind[item.event_id] = item
+
+    async def _read_more(self) -> None:
+        room = _READ_AHEAD - len(self._in_memory)
+        if room <= 0:
+            return
+        after, wants = self._read_to, self._upstream.wants_inbound
+        items, self._read_to = await self._journal.read(
+            lambda con: feeds.after(con, self._name, after, room, wants_inbound=wants)
+        )
+        for item in items:
+            if item.event_id not in self._in_memory:
+                self._take(item, is_behind=False)
+        # Events of others are passed in memory; they are worth a commit only now and then.
+        if not self._in_memory and self._read_to - self._saved > _PASSED_EVENTS:
+            self._dirty.set()
+
+    def _start_lanes(self, group: asyncio.TaskGroup) -> float | None:
+        """Start what may run; returns the loop time at which to look again, None: when woken."""
+        now = asyncio.get_running_loop().time()
+        if self._lanes and now < self._down_until:
+            return self._down_until
+        running = sum(lane.is_running for lane in self._lanes.values())
+        # While the server is down, one lane tries for all.
+        most = 1 if self._down_failures else self._upstream.concurrency
+        next_due: float | None = None
+        # "sent" and new messages before the rest: oldest event first is what the dictionary's order gives.
+        for message_id, lane in list(self._lanes.items()):
+            if running >= most:
+                break
+            if lane.is_running:
+                continue
+            if lane.due > now:
+                next_due = lane.due if next_due is None else min(next_due, lane.due)
+                continue
+            lane.is_running = True
+            running += 1
+            group.create_task(self._serve(message_id, lane), name=f"feed {self._name} {message_id}")
+        return next_due
+
+    async def _serve(self, message_id: int, lane: _Lane) -> None:
+        try:
+            while lane.items:
+                if not await self._deliver(lane, lane.items[0]):
+                    break
+                lane.items.popleft()
+                lane.failures = 0
+        finally:
+            lane.is_running = False
+            if not lane.items:
+                del self._lanes[message_id]
+            self.wake()
+
+    async def _deliver(self, lane: _Lane, item: FeedItem) -> bool:
+        """Deliver one item; False where the lane must wait."""
+        loop = asyncio.get_running_loop()
+        try:
+            if item.report is not None:
+                await self._upstream.report(item.report)
+            elif item.inbound is not None:
+                await self._upstream.deliver(item.inbound)
+        except LaneRefused as error:
+            _log.warning("upstream_refused", upstream=self._name, message=item.lane, reason=str(error))
+            self.parked += 1
+            self._leave_behind(item, parked=True, tries=item.tries + 1, error=str(error))
+            self._done(item, keep=True)
+            return True
+        except LaneBusy as error:
+            lane.failures += 1
+            lane.due = loop.time() + backoff_s(lane.failures, longest_s=_LONGEST_LANE_S)
+            if lane.failures == _TRIES_BEFORE_LEFT_BEHIND:
+                for waiting in lane.items:
+                    self._leave_behind(waiting, parked=False, tries=lane.failures, error=str(error))
+            return False
+        except UpstreamDown as error:
+            self._go_down(error)
+            return False
+        self._come_up()
+        self._done(item)
+        return True
+
+    def _leave_behind(self, item: FeedItem, *, parked: bool, tries: int, error: str) -> None:
+        self._left.append(LeftBehind(item.event_id, item.lane, tries, parked, error, item.since_ms))
+        self._behind[item.event_id] = item
+        self._dirty.set()
+
+    def _done(self, item: FeedItem, *, keep: bool = False) -> None:
+        self._in_memory.discard(item.event_id)
+        self._dirty.set()
+        if self._behind.pop(item.event_id, None) is not None and not keep:
+            self._settled.append(item.event_id)
+            self._left = [left for left in self._left if left.event_id != item.event_id]
+
+    def _go_down(self, error: UpstreamDown) -> None:
+        self._down_failures += 1
+        wait_s = backoff_s(self._down_failures, longest_s=_LONGEST_DOWN_S)
+        if error.retry_after_s is not None:
+            wait_s = max(wait_s, error.retry_after_s)
+        self._down_until = asyncio.get_running_loop().time() + wait_s
+        if self.problem is None:
+            _log.warning("upstream_down", upstream=self._name, reason=str(error))
+        self.problem = str(error)
+
+    def _come_up(self) -> None:
+        if self.problem is not None:
+            _log.info("upstream_up", upstream=self._name)
+        self.problem = None
+        self._down_failures = 0
+        self._down_until = 0.0
+
+    async def _save_when_dirty(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._is_saving = True
+            self._dirty.clear()
+            await self._save()
+            self._is_saving = False
+
+    async def _save(self) -> None:
+        """Write the cursor down where it can move: up to the oldest item that is not delivered."""
+        ahead = self._in_memory - self._behind.keys()
+        cursor = min(ahead) - 1 if ahead else self._read_to
+        if cursor <= self._saved and not self._left and not self._settled:
+            return
+        left, settled = self._left, self._settled
+        self._left, self._settled = [], []
+        self._saved = cursor
+        await self._journal.write(
+            lambda con: feeds.advance(con, self._name, cursor, left, settled), patience_s=REPORT_PATIENCE_S
+        )

@@ -1,0 +1,346 @@
+"""The only object that upstreams, the CLI and the page see.
+
+It validates jobs, chooses their route, and answers questions from the journal; `accounts` and `hooks` belong to
+the local server. Everything that must last is in the journal before a method returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from agent import numbers
+from agent.accounts import Accounts
+from agent.clock import Clock
+from agent.config import AgentSettings
+from agent.feed import Feed
+from agent.hooks import Hooks
+from agent.journal import feeds, listing, messages, routing
+from agent.journal.feeds import UpstreamRow
+from agent.journal.listing import DayFigures, Filter, Known, Page
+from agent.journal.messages import Acceptance, Idempotency, PreparedJob
+from agent.journal.store import Journal
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
+from agent.outbox import Outbox
+from agent.route import Route, RouteState, RouteView
+from drivers.api import PlannedPart, Unplannable
+
+_log = structlog.get_logger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamView:
+    """An upstream for people. `waiting` items are on their way, `parked` ones were refused for good."""
+
+    name: str
+    type: str
+    problem: str | None
+    waiting: int
+    parked: int
+    facts: Mapping[str, str | int | float | bool | None]
+
+
+class NoSuchRoute(LookupError):
+    """`str()` is one sentence."""
+
+
+class Gateway:
+    """One per process. Built by the daemon; `routes`, `feeds` and `outbox` are filled in there."""
+
+    def __init__(self, settings: AgentSettings, journal: Journal, clock: Clock) -> None:
+        self.settings = settings
+        self.journal = journal
+        self.clock = clock
+        self.accounts = Accounts(journal, clock)
+        self.hooks = Hooks(journal, clock)
+        self.outbox = Outbox(journal, clock, self.committed, self._refresh)
+        self.routes: dict[str, Route] = {}
+        self.feeds: dict[str, Feed] = {}
+        self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.upstream_views: list[Callable[[], UpstreamView]] = []
+        self._views: dict[str, int] = {}
+        self._watchers: set[asyncio.Event] = set()
+
+    # --- taking messages ----------------------------------------------------------------------------
+
+    async def accept(
+        self, upstream: str, jobs: Sequence[Job], *, idempotency: Idempotency | None = None
+    ) -> list[Acceptance]:
+        """Take jobs in, one answer each in their order; durable when it returns.
+
+        A job that can never be sent is accepted and FAILED with its reason, so that its origin is told; the
+        others are unaffected. Raises: IdempotencyConflict, JournalError.
+        """
+        row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
+        born_ms = await self._born_ms()
+        prepared = [self._prepare(job, row, born_ms) for job in jobs]
+        return await self.outbox.accept(upstream, prepared, idempotency)
+
+    async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
+        """Those of a server's ids that the journal knows, with our state."""
+        return await self.journal.read(lambda con: listing.known(con, upstream, remote_ids))
+
+    async def untried(self, upstream: str) -> dict[str, int]:
+        """Remote id → message id of what waits here and was never on the air."""
+        return await self.journal.read(lambda con: listing.untried(con, upstream))
+
+    async def tell_again(self, upstream: str, message_id: int) -> None:
+        """Report a message's last state once more; nothing happens where there is none, or it is on its way."""
+        await self.feeds[upstream].tell_again(message_id)
+
+    async def cancel(self, message_id: int, *, why: str = "cancelled") -> bool:
+        """Cancel what has no attempt yet. Otherwise False, and no resend will happen."""
+        done = await self.journal.write(lambda con: messages.cancel(con, message_id, self.clock.now(), why=why))
+        self.committed()
+        return done
+
+    async def resend(self, message_id: int) -> Acceptance | None:
+        """A new message with the same text, number and slot, for one that ended. None where there is no such.
+
+        Raises: ValueError with a sentence where it has not ended.
+        """
+        old = await self.message(message_id)
+        if old is None or old.direction != "outbound" or old.upstream is None:
+            return None
+        if old.state not in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
+            raise ValueError(f"message {message_id} is {old.state}; only one that failed can be sent again")
+        job = Job(old.number, old.text, route=old.route, priority=old.priority, account=old.account)
+        await self.ensure_upstream("cli", "cli")
+        return (await self.accept("cli", [job]))[0]
+
+    async def release(self, message_ids: Sequence[int] | None) -> int:
+        """Let held messages go (DESIGN decision 11): those named, or all. Returns how many."""
+        count = await self.journal.write(lambda con: messages.release(con, message_ids, self.clock.now()))
+        self.committed()
+        self.outbox.wake()
+        return count
+
+    async def delete(self, message_id: int) -> bool:
+        """Remove a message. One that waits is cancelled first; one in the air is sent all the same."""
+        await self.journal.write(lambda con: messages.cancel(con, message_id, self.clock.now(), why="deleted"))
+        return await self.journal.write(lambda con: messages.delete(con, message_id))
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    async def message(self, key: int | str) -> Message | None:
+        """By id or uid."""
+        return await self.journal.read(lambda con: listing.message(con, key))
+
+    async def page(self, wanted: Filter, number: int = 1, per_page: int = 50) -> Page:
+        """Messages, newest first; `number` starts at 1."""
+        return await self.journal.read(lambda con: listing.page(con, wanted, number, per_page))
+
+    async def total(self, wanted: Filter) -> int:
+        return await self.journal.read(lambda con: listing.total(con, wanted))
+
+    async def history(self, message_id: int) -> list[Event]:
+        """A message's events, oldest first."""
+        return await self.journal.read(lambda con: listing.events(con, message_id))
+
+    async def events_after(self, event_id: int, limit: int = 200) -> list[Event]:
+        """Everybody's events behind an id, oldest first; see `watch`."""
+        return await self.journal.read(lambda con: listing.recent_events(con, event_id, limit))
+
+    async def figures(self, account: int | None, from_ms: int, to_ms: int) -> DayFigures:
+        """Sums of UTC days, both included."""
+        return await self.journal.read(lambda con: listing.figures(con, account, from_ms, to_ms))
+
+    async def queue_length(self) -> dict[str, int]:
+        """Messages waiting per route; '' is any route."""
+        return await self.journal.read(listing.queue_length)
+
+    def watch(self, changed: asyncio.Event) -> None:
+        """Set `changed` after each commit that may have written events, until `unwatch`."""
+        self._watchers.add(changed)
+
+    def unwatch(self, changed: asyncio.Event) -> None:
+        self._watchers.discard(changed)
+
+    # --- routes and upstreams -----------------------------------------------------------------------
+
+    def route_views(self) -> list[RouteView]:
+        return [route.view() for route in self.routes.values()]
+
+    def route(self, name: str) -> Route:
+        """Raises: NoSuchRoute."""
+        if name not in self.routes:
+            known = ", ".join(self.routes) or "none"
+            raise NoSuchRoute(f'there is no route "{name}"; configured are: {known}')
+        return self.routes[name]
+
+    async def pause(self, name: str, *, is_paused: bool) -> None:
+        """Pause or resume a route; lasts over restarts. Raises: NoSuchRoute."""
+        route = self.route(name)
+        await self.journal.write(lambda con: routing.set_paused(con, name, is_paused=is_paused))
+        route.set_paused(is_paused)
+
+    async def device(self, upstream: str) -> UpstreamRow:
+        """What the journal keeps of an upstream's device."""
+        return await self.journal.read(lambda con: feeds.upstream(con, upstream))
+
+    async def set_device(
+        self,
+        upstream: str,
+        *,
+        send_delay_s: float,
+        default_sim_slot: int | None,
+        is_active: bool,
+        keep_inbound: bool,
+    ) -> None:
+        """Keep what the server said about its device; a commit only where it changed."""
+        row = await self.device(upstream)
+        wanted = (send_delay_s, default_sim_slot, is_active, keep_inbound)
+        if wanted == (row.send_delay_s, row.default_sim_slot, row.is_active, row.keep_inbound):
+            return
+        await self.journal.write(
+            lambda con: feeds.set_device(
+                con,
+                upstream,
+                send_delay_s=send_delay_s,
+                default_sim_slot=default_sim_slot,
+                is_active=is_active,
+                keep_inbound=keep_inbound,
+            )
+        )
+        _log.info("device_settings", upstream=upstream, send_delay_s=send_delay_s, default_sim_slot=default_sim_slot,
+                  is_active=is_active)  # fmt: skip
+        self.outbox.wake()
+
+    async def ensure_upstream(self, name: str, identity: str, *, wants_inbound: bool = False) -> UpstreamRow:
+        """The journal's row for an upstream, made where it is missing."""
+        return await self.journal.write(lambda con: feeds.register(con, name, identity, wants_inbound=wants_inbound))
+
+    def saw_pending(self, upstream: str) -> None:
+        """The upstream has just read its server's whole pending list and withdrawn what was gone from it."""
+        self._views[upstream] = self.clock.boot_ms()
+
+    def can_be_asked(self, upstream: str, refresh: Callable[[], Awaitable[None]]) -> None:
+        """From now on a message that waited is sent only after `refresh()` or 2 s (SEEDS section 1)."""
+        self.refreshers[upstream] = refresh
+        self._views.setdefault(upstream, 0)
+
+    def views(self) -> Mapping[str, int]:
+        """Per upstream that can be asked: when its pending list was last seen (CLOCK_BOOTTIME, ms)."""
+        return self._views
+
+    def committed(self) -> None:
+        """Something was committed: let feeds and watchers look."""
+        for feed in self.feeds.values():
+            feed.wake()
+        for watcher in self._watchers:
+            watcher.set()
+
+    # --- pieces -------------------------------------------------------------------------------------
+
+    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int) -> PreparedJob:
+        number, failure = job.recipient.strip()[:40], None
+        try:
+            number = numbers.dialable(job.recipient, self.settings.default_region)
+        except numbers.NotDialable as error:
+            failure = str(error)
+        if not failure and not job.text:
+            failure = "the text is empty"
+        if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
+            failure = f"priority {job.priority} is not between {MIN_PRIORITY} and {MAX_PRIORITY}"
+        route, parts = "", tuple[PlannedPart, ...]()
+        if not failure:
+            route, failure = self._choose(job, number, upstream)
+        if not failure and route.startswith("@"):
+            # A remote agent plans for itself.
+            parts = (PlannedPart("text", job.text.encode()),)
+        elif not failure:
+            try:
+                driver = self.routes[route].driver if route in self.routes else next(iter(self.routes.values())).driver
+                parts = driver.plan(job.text, self.settings.max_parts)
+            except Unplannable as error:
+                failure = str(error)
+        limit_ms = self.settings.max_backlog_age_h * 3_600_000
+        is_held = failure is None and job.created_ms is not None and job.created_ms < born_ms - limit_ms
+        return PreparedJob(job, number, route, parts, failure, is_held)
+
+    def _choose(self, job: Job, number: str, upstream: UpstreamRow) -> tuple[str, str | None]:
+        """The route a job waits for ('' is any), and why it cannot be sent."""
+        if job.device is not None and job.route is None:
+            return f"@{job.device}", None
+        if not self.routes:
+            return "", self._no_route()
+        name = job.route
+        if name is None:
+            slot = job.sim_slot if job.sim_slot is not None else upstream.default_sim_slot
+            if slot is not None:
+                name = next((route.name for route in self.routes.values() if route.slot == slot), None)
+                if name is None:
+                    have = ", ".join(str(route.slot) for route in self.routes.values())
+                    return "", f"there is no SIM slot {slot} in this gateway; it has {have}"
+        if name is None:
+            name = self._by_prefix(number)
+        if name is None:
+            return "", None
+        if name not in self.routes:
+            return "", f'there is no route "{name}" in this gateway'
+        return self._with_fallback(name)
+
+    def _with_fallback(self, name: str) -> tuple[str, str | None]:
+        route = self.routes[name]
+        if not route.is_without_sim():
+            return name, None
+        target = route.config.settings.fallback
+        if target is None or self.routes[target].is_without_sim():
+            return name, f"there is no SIM in slot {route.slot} (route {name})"
+        return target, None
+
+    def _by_prefix(self, number: str) -> str | None:
+        best, longest = None, 0
+        for route in self.routes.values():
+            for prefix in route.config.settings.prefixes:
+                if number.startswith(prefix) and len(prefix) > longest:
+                    best, longest = route.name, len(prefix)
+        return best
+
+    @staticmethod
+    def _no_route() -> str:
+        return "this gateway has no route; add a [[route]] to its configuration"
+
+    async def move_stranded(self) -> bool:
+        """Messages without an attempt whose route cannot take them: to the fallback, or failed with the reason.
+        Whether any route is down, so that this should be asked again soon."""
+        is_any_down = False
+        for route in self.routes.values():
+            if route.view().state in (RouteState.READY, RouteState.PAUSED):
+                continue
+            is_any_down = True
+            target = route.config.settings.fallback
+            certain = route.is_without_sim()
+            late = route.down_for_s() >= route.config.settings.fallback_after_s
+            if target is not None and (certain or late) and self.routes[target].view().state is RouteState.READY:
+                moved = await self.journal.write(
+                    partial(routing.move_unbound, origin=route.name, target=target, now=self.clock.now())
+                )
+                if moved:
+                    _log.warning("moved_to_fallback", route=route.name, fallback=target, messages=moved)
+                    self.outbox.wake()
+            elif certain and target is None:
+                reason = f"there is no SIM in slot {route.slot} (route {route.name})"
+                failed = await self.journal.write(
+                    partial(routing.fail_unbound, route=route.name, reason=reason, now=self.clock.now())
+                )
+                if failed:
+                    _log.warning("failed_without_sim", route=route.name, messages=failed)
+                    self.committed()
+        return is_any_down
+
+    async def _born_ms(self) -> int:
+        return await self.journal.read(routing.born_ms)
+
+    async def _refresh(self, upstream: str) -> None:
+        refresh = self.refreshers.get(upstream)
+        try:
+            if refresh is not None:
+                await refresh()
+        finally:
+            # Answered or not: a failed or slow check does not stop the send (SEEDS section 1).
+            self._views[upstream] = self.clock.boot_ms()

@@ -1,0 +1,62 @@
+"""What must be looked at now and then although nothing happens: stranded messages, partial inbound, expiry."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from agent.config import Config
+from agent.gateway import Gateway
+from agent.journal import dispatch, feeds, inbound
+
+_log = structlog.get_logger("housekeeping")
+
+_SOON_S = 5.0
+_LATER_S = 60.0
+_HOUR_MS = 3_600_000
+# keep_inbound = false: a text is blanked at the latest after this, also where an upstream never took it.
+_LATEST_BLANK_MS = 72 * _HOUR_MS
+
+
+class Housekeeping:
+    """Run until cancelled."""
+
+    def __init__(self, gateway: Gateway, config: Config) -> None:
+        self._gateway = gateway
+        self._config = config
+
+    async def run(self) -> None:
+        round_s = _SOON_S
+        since_slow_s = _LATER_S
+        while True:
+            is_any_down = await self._gateway.move_stranded()
+            since_slow_s += round_s
+            if since_slow_s >= _LATER_S:
+                since_slow_s = 0.0
+                await self._slow_round()
+            round_s = _SOON_S if is_any_down else _LATER_S
+            await asyncio.sleep(round_s)
+
+    async def _slow_round(self) -> None:
+        gateway = self._gateway
+        journal, now = gateway.journal, gateway.clock.now()
+        partial_ms = round(self._config.retention.partial_after_h * _HOUR_MS)
+        stale_ms = round(self._config.agent.undelivered_days * 24 * _HOUR_MS)
+        may_expire = gateway.clock.is_synchronised()
+        # Looked for by a reader first, so that an idle gateway commits nothing.
+        if await journal.read(lambda con: inbound.has_partials(con, now.utc_ms - partial_ms)):
+            made = await journal.write(lambda con: inbound.deliver_partials(con, now.utc_ms - partial_ms, now))
+            _log.warning("partial_messages_delivered", count=len(made))
+            gateway.committed()
+        if may_expire and await journal.read(lambda con: dispatch.has_expired(con, now.utc_ms)):
+            await journal.write(lambda con: dispatch.expire(con, now))
+            gateway.committed()
+        if await journal.read(feeds.has_undelivered):
+            dropped = await journal.write(lambda con: feeds.drop_stale(con, now.utc_ms - stale_ms))
+            if dropped:
+                _log.error("undelivered_given_up", items=dropped, after_days=self._config.agent.undelivered_days)
+        if await journal.read(inbound.keeps_no_text):
+            await journal.write(lambda con: inbound.blank_delivered_texts(con, now.utc_ms - _LATEST_BLANK_MS))
+        journal.keep_ballast()
+        gateway.outbox.wake()

@@ -1,0 +1,434 @@
+"""Claiming the next part for a route, and writing down what became of it.
+
+Recording the outcome of one part and claiming the next is meant to be one transaction (DESIGN decision 1):
+call `finish` and `claim` from one write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent import pacing
+from agent.clock import Instant
+from agent.journal import evidence, messages
+from agent.model import PART_MOVES, URGENT_PRIORITY, AttemptOutcome, PartState
+from drivers.api import (
+    LateOutcome,
+    NotReady,
+    OutcomeUnknown,
+    PartToSend,
+    Refused,
+    RouteRefused,
+    SubmitError,
+    Submitted,
+    TryLater,
+)
+
+_REFERENCES = 256
+# Waits of a part that is not to blame (no service, SIM refused), doubling from the first to the longest.
+_NOT_READY_FIRST_S = 2.0
+_NOT_READY_LONGEST_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCall:
+    """A route asking for work. `may_send` is False while it is paused, parked or without service; `takes_any`
+    is False for a route that serves only what is meant for it.
+
+    `views` tells per upstream that can be asked the CLOCK_BOOTTIME (ms) at which we last saw its pending list.
+    """
+
+    name: str
+    iccid: str
+    limits: pacing.Limits
+    may_send: bool
+    takes_any: bool
+    reports_asked: bool
+    clock_is_right: bool
+    views: Mapping[str, int] = field(default_factory=dict)
+    view_age_ms: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One part, now SENDING, with its open attempt."""
+
+    attempt_id: int
+    message_id: int
+    upstream: str
+    part: PartToSend
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No work now. `due_boot_ms` is when there may be some (None: when told). `ask` names an upstream whose
+    pending list must be looked at first."""
+
+    due_boot_ms: int | None = None
+    ask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a claimed part."""
+
+    claim: Claim
+    result: Submitted | SubmitError
+
+
+def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Claim | Nothing:
+    """Take the next part for a route: priority before age, and nothing past a waiting elder to the same number."""
+    if call.clock_is_right:
+        expire(connection, now)
+    if not call.may_send:
+        return Nothing()
+    route_wait_ms = _route_wait_ms(connection, call, now)
+    blocked = _blocked_upstreams(connection, call.name, now)
+    row = _candidate(connection, call, now, is_route_blocked=route_wait_ms > 0, blocked=blocked)
+    if row is None:
+        return _next_due(connection, call, now, route_wait_ms, blocked)
+    upstream = row["upstream"]
+    if (
+        upstream in call.views
+        and not row["follows"]
+        and now.boot_ms - row["accepted_boot_ms"] > call.view_age_ms
+        and now.boot_ms - call.views[upstream] > call.view_age_ms
+    ):
+        return Nothing(ask=upstream)
+    return _take(connection, row["message_id"], call, now)
+
+
+def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> None:
+    """Write an outcome down and move the part."""
+    claim_, result = finished.claim, finished.result
+    row = connection.execute(
+        "SELECT a.outcome, a.route, a.iccid, p.tries FROM attempt a JOIN part p USING (message_id, sequence) "
+        "WHERE a.id = ?",
+        (claim_.attempt_id,),
+    ).fetchone()
+    if row is None or row["outcome"] != AttemptOutcome.OPEN:
+        return  # the message was deleted, or evidence settled it first
+    if isinstance(result, Submitted):
+        evidence.settle_sent(connection, claim_.attempt_id, result.tp_mr, now)
+    elif isinstance(result, OutcomeUnknown):
+        evidence.settle_unknown(connection, claim_.attempt_id, str(result), now)
+    else:
+        settle_error(connection, claim_.attempt_id, result, now)
+        return
+    keep_pace(connection, row["route"], claim_.upstream, now)
+
+
+def settle_error(connection: sqlite3.Connection, attempt_id: int, error: SubmitError, now: Instant) -> None:
+    """A submit that certainly sent nothing: fail the part, or put it back with its wait."""
+    row = connection.execute(
+        "SELECT a.message_id, a.sequence, a.route, p.tries, p.state, m.cancel_asked FROM attempt a "
+        "JOIN part p USING (message_id, sequence) JOIN message m ON m.id = a.message_id WHERE a.id = ?",
+        (attempt_id,),
+    ).fetchone()
+    not_ready = connection.execute(
+        "SELECT count(*) FROM attempt WHERE message_id = ? AND sequence = ? AND outcome = 'not_sent'",
+        (row["message_id"], row["sequence"]),
+    ).fetchone()[0]
+    wait_s = _retry_wait_s(error, row["tries"], not_ready)
+    is_final = wait_s is None
+    outcome = AttemptOutcome.REFUSED if is_final else AttemptOutcome.NOT_SENT
+    connection.execute("UPDATE attempt SET outcome = ?, code = ? WHERE id = ?", (outcome, error.code, attempt_id))
+    where = (row["message_id"], row["sequence"])
+    origin = (PartState(row["state"]),)
+    if PartState.QUEUED not in PART_MOVES[origin[0]]:
+        return  # a report has settled the part meanwhile
+    if is_final:
+        sentence = _final_sentence(error)
+        messages.move(
+            connection, *where, origin, PartState.FAILED, at_ms=now.utc_ms, kind="failed",
+            route=row["route"], detail=sentence, error=sentence,
+        )  # fmt: skip
+        return
+    if not isinstance(error, TryLater):
+        connection.execute("UPDATE part SET tries = tries - 1 WHERE message_id = ? AND sequence = ?", where)
+    messages.move(
+        connection, *where, origin, PartState.QUEUED, at_ms=now.utc_ms, kind="retry",
+        route=row["route"], detail=f"{error}; next try in {wait_s:.0f} s",
+    )  # fmt: skip
+    if row["cancel_asked"]:
+        messages.fail_queued(connection, row["message_id"], now, error="cancelled before it could be sent again")
+        return
+    is_bound = bool(connection.execute(
+        "SELECT 1 FROM attempt WHERE message_id = ? AND outcome NOT IN ('not_sent', 'refused')",
+        (row["message_id"],),
+    ).fetchone())  # fmt: skip
+    if not is_bound:
+        # Nothing ever left: the message is free again to take another SIM.
+        connection.execute(
+            "UPDATE message SET route = NULL, iccid = NULL, reference = NULL WHERE id = ?",
+            (row["message_id"],),
+        )
+    messages.requeue(connection, row["message_id"], now=now, wait_ms=round((wait_s or 0) * 1000), is_bound=is_bound)
+    evidence.apply_earlier(connection, *where, now)
+
+
+def give_back(connection: sqlite3.Connection, attempt_id: int, now: Instant) -> None:
+    """Undo a claim whose part certainly was not submitted."""
+    row = connection.execute("SELECT outcome FROM attempt WHERE id = ?", (attempt_id,)).fetchone()
+    if row is not None and row["outcome"] == AttemptOutcome.OPEN:
+        settle_error(connection, attempt_id, NotReady("the modem was gone before it could be sent"), now)
+
+
+def has_expired(connection: sqlite3.Connection, utc_ms: int) -> bool:
+    """Whether `expire` would find something."""
+    return connection.execute("SELECT 1 FROM queue WHERE expires_ms <= ?", (utc_ms,)).fetchone() is not None
+
+
+def expire(connection: sqlite3.Connection, now: Instant) -> None:
+    """Expire what nobody tried in time. Only on a clock that is right (DESIGN decision 10)."""
+    rows = connection.execute("SELECT message_id FROM queue WHERE expires_ms <= ? LIMIT 100", (now.utc_ms,)).fetchall()
+    for (message_id,) in rows:
+        first = connection.execute(
+            "SELECT min(sequence) FROM part WHERE message_id = ? AND state = 'queued'", (message_id,)
+        ).fetchone()[0]
+        messages.move(
+            connection, message_id, first, (PartState.QUEUED,), PartState.EXPIRED, at_ms=now.utc_ms,
+            kind="expired", error="it could not be sent before its validity ended",
+        )  # fmt: skip
+
+
+def rebase(connection: sqlite3.Connection, now: Instant) -> None:
+    """At start: turn waits that were counted in another boot into waits of this one (DESIGN decision 10)."""
+    known = connection.execute("SELECT value FROM meta WHERE key = 'boot_id'").fetchone()
+    if known is not None and known[0] == now.boot_id:
+        return
+    connection.execute(
+        "UPDATE queue SET accepted_boot_ms = ?1, due_boot_ms = CASE WHEN wait_ms = 0 THEN 0 ELSE "
+        "?1 + min(wait_ms, max(0, wait_ms - (?2 - since_utc_ms))) END",
+        (now.boot_ms, now.utc_ms),
+    )
+    connection.execute(
+        "INSERT INTO meta VALUES ('boot_id', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (now.boot_id,),
+    )
+
+
+def settle_leftovers(connection: sqlite3.Connection, now: Instant, route: str | None = None) -> int:
+    """Submits that were under way when the daemon or the route ended have an unknown outcome. Returns how many.
+
+    Nobody knows when such a part left, so its route and its upstream begin their delays now.
+    """
+    rows = connection.execute(
+        "SELECT a.id, a.route, m.upstream FROM attempt a JOIN message m ON m.id = a.message_id "
+        "WHERE a.outcome IN ('open', 'unknown') AND a.outcome = 'open' AND a.route NOT LIKE '@%' "
+        "AND (?1 IS NULL OR a.route = ?1)",
+        (route,),
+    ).fetchall()
+    for attempt_id, name, upstream in rows:
+        evidence.settle_unknown(connection, attempt_id, "the link ended while it was being sent", now)
+        keep_pace(connection, name, upstream, now)
+    return len(rows)
+
+
+def settle_late(connection: sqlite3.Connection, route: str, late: LateOutcome, now: Instant) -> bool:
+    """An answer found in the line settles the newest unknown attempt of route and SIM. Whether there was one."""
+    attempt_id = evidence.late_attempt(connection, route, late.iccid)
+    if attempt_id is None:
+        return False
+    if late.submitted is not None:
+        evidence.settle_sent(connection, attempt_id, late.submitted.tp_mr, now)
+    elif late.error is not None and not isinstance(late.error, OutcomeUnknown):
+        settle_error(connection, attempt_id, late.error, now)
+    return True
+
+
+def keep_pace(connection: sqlite3.Connection, route: str, upstream: str, now: Instant) -> None:
+    """Remember when a route and an upstream's device last finished a message."""
+    for key in (f"route:{route}", f"upstream:{upstream}"):
+        connection.execute(
+            "INSERT INTO pace VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET utc_ms = excluded.utc_ms, "
+            "boot_id = excluded.boot_id, boot_ms = excluded.boot_ms",
+            (key, now.utc_ms, now.boot_id, now.boot_ms),
+        )
+
+
+# --- pieces of a claim ------------------------------------------------------------------------------
+
+
+def _route_wait_ms(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> int:
+    wait = pacing.delay_left_ms(call.limits.send_delay_s, _pace(connection, f"route:{call.name}"), now)
+    if windows := call.limits.windows:
+        most = max(count for _, count in windows)
+        rows = connection.execute(
+            "SELECT at_ms, boot_id, boot_ms FROM attempt WHERE route = ? ORDER BY at_ms DESC LIMIT ?",
+            (call.name, most),
+        )
+        wait = max(wait, pacing.window_left_ms(windows, [Instant(*row) for row in rows], now))
+    if call.clock_is_right:
+        wait = max(wait, pacing.quiet_left_ms(call.limits, now.utc_ms))
+    return wait
+
+
+def _blocked_upstreams(connection: sqlite3.Connection, route: str, now: Instant) -> dict[str, int]:
+    """Upstreams whose send delay is running: name → ms left. While one of their messages is in the air on
+    another route, that is not known yet: 0."""
+    blocked: dict[str, int] = {}
+    for name, delay_s in connection.execute("SELECT name, send_delay_s FROM upstream WHERE send_delay_s > 0"):
+        left = pacing.delay_left_ms(delay_s, _pace(connection, f"upstream:{name}"), now)
+        in_air = connection.execute(
+            "SELECT 1 FROM attempt a JOIN message m ON m.id = a.message_id "
+            "WHERE a.outcome IN ('open', 'unknown') AND a.outcome = 'open' AND a.route != ? AND m.upstream = ? "
+            "AND m.priority < ?",
+            (route, name, URGENT_PRIORITY),
+        ).fetchone()
+        if in_air or left > 0:
+            blocked[name] = left
+    return blocked
+
+
+_CANDIDATE = """
+SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms FROM queue q
+WHERE q.route = :route AND q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
+  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND q.upstream NOT IN ({blocked})))
+  AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.recipient = q.recipient AND a.outcome IN ('open', 'unknown')
+                  AND a.outcome = 'unknown')
+  AND NOT EXISTS (SELECT 1 FROM queue e WHERE e.recipient = q.recipient AND e.message_id < q.message_id
+                  AND e.priority = q.priority AND e.due_boot_ms > :now)
+ORDER BY q.follows DESC, q.priority DESC, q.message_id LIMIT 1
+"""
+
+
+def _candidate(
+    connection: sqlite3.Connection,
+    call: RouteCall,
+    now: Instant,
+    *,
+    is_route_blocked: bool,
+    blocked: Mapping[str, int],
+) -> sqlite3.Row | None:
+    names = {f"b{index}": name for index, name in enumerate(blocked)}
+    statement = _CANDIDATE.format(blocked=", ".join(f":{key}" for key in names) or "''")
+    found = []
+    for route in (call.name, "") if call.takes_any else (call.name,):
+        row = connection.execute(
+            statement,
+            {
+                "route": route,
+                "now": now.boot_ms,
+                "iccid": call.iccid,
+                "urgent": URGENT_PRIORITY,
+                "blocked": is_route_blocked,
+                **names,
+            },
+        ).fetchone()
+        if row is not None:
+            found.append(row)
+    return min(found, key=lambda row: (-row["follows"], -row["priority"], row["message_id"]), default=None)
+
+
+def _next_due(
+    connection: sqlite3.Connection,
+    call: RouteCall,
+    now: Instant,
+    route_wait_ms: int,
+    blocked: Mapping[str, int],
+) -> Nothing:
+    """When to ask again: the earliest wait in the queue, or the end of a delay that holds something up."""
+    waits = []
+    is_held_up = False
+    for route in (call.name, "") if call.takes_any else (call.name,):
+        due, ready = connection.execute(
+            "SELECT min(CASE WHEN due_boot_ms > ?2 THEN due_boot_ms END), max(due_boot_ms <= ?2) "
+            "FROM queue WHERE route = ?1",
+            (route, now.boot_ms),
+        ).fetchone()
+        if due is not None:
+            waits.append(due)
+        is_held_up = is_held_up or bool(ready)
+    if is_held_up:
+        if route_wait_ms:
+            waits.append(now.boot_ms + route_wait_ms)
+        waits.extend(now.boot_ms + left for left in blocked.values() if left)
+    return Nothing(due_boot_ms=min(waits, default=None))
+
+
+def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now: Instant) -> Claim:
+    message = connection.execute("SELECT * FROM message WHERE id = ?", (message_id,)).fetchone()
+    part = connection.execute(
+        "SELECT sequence, alphabet, body FROM part WHERE message_id = ? AND state = 'queued' ORDER BY sequence",
+        (message_id,),
+    ).fetchall()
+    sequence, alphabet, body = part[0]
+    reference = message["reference"]
+    if message["route"] is None or message["iccid"] is None:
+        reference = _next_reference(connection, call.iccid) if message["parts"] > 1 else 0
+        connection.execute(
+            "UPDATE message SET route = ?1, iccid = ?2, reference = ?3, "
+            "device = coalesce((SELECT id FROM device WHERE route = ?1), device) WHERE id = ?4",
+            (call.name, call.iccid, reference, message_id),
+        )
+    connection.execute(
+        "UPDATE part SET tries = tries + 1 WHERE message_id = ? AND sequence = ?", (message_id, sequence)
+    )
+    attempt_id = connection.execute(
+        "INSERT INTO attempt (message_id, sequence, route, iccid, recipient, recipient_tail, at_ms, boot_id, "
+        "boot_ms, report_asked, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+        (
+            message_id, sequence, call.name, call.iccid, message["number"],
+            evidence.recipient_tail(message["number"]), now.utc_ms, now.boot_id, now.boot_ms, call.reports_asked,
+        ),
+    ).lastrowid  # fmt: skip
+    # A message in the air leaves the queue, so that only one of its parts is ever claimed; see settle_sent.
+    connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
+    messages.move(
+        connection, message_id, sequence, (PartState.QUEUED,), PartState.SENDING,
+        at_ms=now.utc_ms, kind="sending", route=call.name,
+    )  # fmt: skip
+    valid_for_ms = message["valid_for_ms"]
+    return Claim(
+        attempt_id=int(attempt_id or 0),
+        message_id=message_id,
+        upstream=message["upstream"],
+        part=PartToSend(
+            recipient=message["number"],
+            alphabet=alphabet,
+            body=body,
+            total=message["parts"],
+            sequence=sequence,
+            reference=reference or 0,
+            status_report=call.reports_asked,
+            validity_s=None if valid_for_ms is None else valid_for_ms // 1000,
+            more_follow=len(part) > 1,
+        ),
+    )
+
+
+def _next_reference(connection: sqlite3.Connection, iccid: str) -> int:
+    """The next concatenation reference of a SIM: a receiver joins by sender, so it counts per SIM."""
+    row = connection.execute(
+        "INSERT INTO sim_fact VALUES (?, 'reference', '1') "
+        "ON CONFLICT DO UPDATE SET value = (CAST(value AS INTEGER) + 1) % ? RETURNING value",
+        (iccid, _REFERENCES),
+    ).fetchone()
+    return int(row[0])
+
+
+def _pace(connection: sqlite3.Connection, key: str) -> Instant | None:
+    row = connection.execute("SELECT utc_ms, boot_id, boot_ms FROM pace WHERE key = ?", (key,)).fetchone()
+    return None if row is None else Instant(*row)
+
+
+# --- pieces of an outcome ---------------------------------------------------------------------------
+
+
+def _retry_wait_s(error: SubmitError, tries: int, not_sent: int) -> float | None:
+    """Seconds until the next try, None where there is none."""
+    if isinstance(error, TryLater):
+        return error.delays_s[tries - 1] if tries <= len(error.delays_s) else None
+    if isinstance(error, NotReady | RouteRefused):
+        return min(_NOT_READY_LONGEST_S, _NOT_READY_FIRST_S * 2.0 ** min(not_sent, 10))
+    return None
+
+
+def _final_sentence(error: SubmitError) -> str:
+    code = f" ({error.code})" if error.code else ""
+    if isinstance(error, Refused):
+        return f"{error}{code}"
+    return f"{error}{code}; no more tries"

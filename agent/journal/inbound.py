@@ -1,0 +1,193 @@
+"""Inbound SMS: each PDU taken in once, parts joined, and the text blanked where the owner keeps none."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import uuid
+
+from agent.clock import Instant
+from agent.journal import messages
+from drivers.api import InboundPart, UndecodablePdu
+
+# A sender reuses its 8-bit references within hours; a part this much older belongs to another message.
+_GROUP_MS = 72 * 3_600_000
+
+
+def add_part(connection: sqlite3.Connection, route: str, part: InboundPart, now: Instant) -> int | None:
+    """Keep one part. Returns the message's id when it is whole, None while parts miss or for a duplicate."""
+    digest = hashlib.blake2b(part.iccid.encode() + b"\0" + part.tpdu, digest_size=16).digest()
+    row = connection.execute(
+        "INSERT INTO inbound_part (digest, route, iccid, sender, alphabet, body, text, scts, reference, wide, "
+        "total, sequence, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING RETURNING id",
+        (
+            digest, route, part.iccid, part.sender, part.alphabet, part.body, part.text, part.scts,
+            part.reference, part.wide_reference, part.total, part.sequence, now.utc_ms,
+        ),
+    ).fetchone()  # fmt: skip
+    if row is None:
+        return None
+    if part.reference is None or part.total <= 1:
+        return _make_message(connection, [row["id"]], part.text, now, error=None)
+    group = _group(connection, part, now)
+    if len(group) < part.total:
+        return None
+    return _make_message(connection, [item["id"] for item in group], _join(group), now, error=None)
+
+
+def add_undecodable(connection: sqlite3.Connection, route: str, pdu: UndecodablePdu, now: Instant) -> int | None:
+    """Keep what could not be read, as a message that says so. None for a duplicate."""
+    return add_part(
+        connection,
+        route,
+        InboundPart(
+            iccid=pdu.iccid, sender="unknown", text=f"[undecodable SMS: {pdu.reason}] {pdu.pdu.hex().upper()}",
+            alphabet="8bit", body=pdu.pdu, tpdu=pdu.pdu,
+        ),
+        now,
+    )  # fmt: skip
+
+
+def has_partials(connection: sqlite3.Connection, older_than_ms: int) -> bool:
+    """Whether parts wait for their siblings for too long."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM inbound_part WHERE message_id IS NULL AND received_ms < ?", (older_than_ms,)
+        ).fetchone()
+        is not None
+    )
+
+
+def keeps_no_text(connection: sqlite3.Connection) -> bool:
+    """Whether an upstream or an account wants no inbound text kept."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM upstream WHERE keep_inbound = 0 UNION ALL SELECT 1 FROM account WHERE keep_inbound = 0"
+        ).fetchone()
+        is not None
+    )
+
+
+def deliver_partials(connection: sqlite3.Connection, older_than_ms: int, now: Instant) -> list[int]:
+    """Hand on what is there of messages whose missing parts did not come, flagged. Returns message ids."""
+    rows = connection.execute(
+        "SELECT iccid, sender, reference, wide, total FROM inbound_part "
+        "WHERE message_id IS NULL GROUP BY iccid, sender, reference, wide, total HAVING max(received_ms) < ?",
+        (older_than_ms,),
+    ).fetchall()
+    made = []
+    for key in rows:
+        parts = connection.execute(
+            "SELECT id, alphabet, body, text, sequence, total FROM inbound_part WHERE message_id IS NULL "
+            "AND iccid = ? AND sender = ? AND reference IS ? AND wide = ? AND total = ? ORDER BY sequence",
+            tuple(key),
+        ).fetchall()
+        if parts:
+            have = ", ".join(str(part["sequence"]) for part in parts)
+            error = f"only part {have} of {key['total']} arrived"
+            text = " […] ".join(part["text"] for part in parts)
+            made.append(_make_message(connection, [part["id"] for part in parts], text, now, error=error))
+    return made
+
+
+def blank_delivered_texts(connection: sqlite3.Connection, latest_ms: int) -> int:
+    """Where an upstream keeps no inbound: blank texts that every upstream has, or that are older than
+    `latest_ms`. The digest stays for duplicate detection. Returns how many."""
+    if not keeps_no_text(connection):
+        return 0
+    rows = connection.execute(
+        "SELECT m.id FROM message m JOIN event e ON e.message_id = m.id AND e.kind = 'received' "
+        "WHERE m.direction = 'inbound' AND m.state = 'received' AND m.text != '' "
+        # Whose text it is: an upstream that keeps none speaks for all, an account for its own.
+        "AND (EXISTS (SELECT 1 FROM upstream WHERE keep_inbound = 0) OR m.account IN "
+        " (SELECT id FROM account WHERE keep_inbound = 0)) AND (m.created_ms < ? OR ("
+        " NOT EXISTS (SELECT 1 FROM upstream u WHERE u.wants_inbound AND u.cursor < e.id)"
+        " AND NOT EXISTS (SELECT 1 FROM undelivered d WHERE d.event_id = e.id AND NOT d.parked))) LIMIT 500",
+        (latest_ms,),
+    ).fetchall()
+    for (message_id,) in rows:
+        _blank(connection, message_id)
+    return len(rows)
+
+
+def blank_one(connection: sqlite3.Connection, message_id: int, told: str) -> None:
+    """Blank a text that its account does not keep, unless an upstream other than `told` is still to have it."""
+    waits = connection.execute(
+        "SELECT 1 FROM event e WHERE e.message_id = ?1 AND e.kind = 'received' AND ("
+        " EXISTS (SELECT 1 FROM upstream u WHERE u.wants_inbound AND u.name != ?2 AND u.cursor < e.id)"
+        " OR EXISTS (SELECT 1 FROM undelivered d WHERE d.event_id = e.id AND d.upstream != ?2 AND NOT d.parked))",
+        (message_id, told),
+    ).fetchone()
+    if waits is None:
+        _blank(connection, message_id)
+
+
+# --- pieces -----------------------------------------------------------------------------------------
+
+
+def _blank(connection: sqlite3.Connection, message_id: int) -> None:
+    connection.execute("UPDATE message SET text = '' WHERE id = ?", (message_id,))
+    connection.execute("UPDATE inbound_part SET text = '', body = x'' WHERE message_id = ?", (message_id,))
+
+
+def _group(connection: sqlite3.Connection, part: InboundPart, now: Instant) -> list[sqlite3.Row]:
+    """The open parts of this message, one for each sequence number, in order."""
+    rows = connection.execute(
+        "SELECT id, alphabet, body, text, sequence FROM inbound_part WHERE message_id IS NULL AND iccid = ? "
+        "AND sender = ? AND reference = ? AND wide = ? AND total = ? AND received_ms > ? ORDER BY id DESC",
+        (
+            part.iccid, part.sender, part.reference, part.wide_reference, part.total, now.utc_ms - _GROUP_MS,
+        ),
+    ).fetchall()  # fmt: skip
+    newest: dict[int, sqlite3.Row] = {}
+    for row in rows:
+        newest.setdefault(row["sequence"], row)
+    return [newest[sequence] for sequence in sorted(newest)]
+
+
+def _join(group: list[sqlite3.Row]) -> str:
+    """UCS2 is joined by octets, since a surrogate pair may be split over two parts."""
+    if all(row["alphabet"] == "ucs2" for row in group):
+        return b"".join(row["body"] for row in group).decode("utf-16-be", errors="replace")
+    return "".join(row["text"] for row in group)
+
+
+def _make_message(
+    connection: sqlite3.Connection, part_ids: list[int], text: str, now: Instant, *, error: str | None
+) -> int:
+    first = connection.execute("SELECT * FROM inbound_part WHERE id = ?", (part_ids[0],)).fetchone()
+    account = account_of(connection, first["sender"], now)
+    device = connection.execute("SELECT id FROM device WHERE route = ?", (first["route"],)).fetchone()
+    message_id = int(
+        connection.execute(
+            "INSERT INTO message (uid, direction, account, device, number, text, state, parts, route, iccid, error, "
+            "created_ms, scts) VALUES (?, 'inbound', ?, ?, ?, ?, 'received', ?, ?, ?, ?, ?, ?)",
+            (
+                str(uuid.uuid4()), account, None if device is None else device[0], first["sender"], text,
+                len(part_ids), first["route"], first["iccid"], error, now.utc_ms, first["scts"],
+            ),
+        ).lastrowid
+        or 0
+    )  # fmt: skip
+    connection.executemany(
+        "UPDATE inbound_part SET message_id = ? WHERE id = ?", [(message_id, part_id) for part_id in part_ids]
+    )
+    messages.count_day(connection, now.utc_ms, account, "received")
+    messages.add_event(connection, now.utc_ms, "received", message_id=message_id, route=first["route"], detail=error)
+    return message_id
+
+
+_REPLY_WINDOW_MS = 72 * 3_600_000
+
+
+def account_of(connection: sqlite3.Connection, sender: str, now: Instant) -> int | None:
+    """The owner's account, or another that was the last to text the sender within 72 h (SEEDS section 3)."""
+    row = connection.execute(
+        "SELECT account, created_ms FROM message WHERE number = ? AND direction = 'outbound' ORDER BY id DESC LIMIT 1",
+        (sender,),
+    ).fetchone()
+    if row is not None and row["account"] is not None and row["created_ms"] > now.utc_ms - _REPLY_WINDOW_MS:
+        return int(row["account"])
+    owner = connection.execute("SELECT id FROM account WHERE is_owner").fetchone()
+    return None if owner is None else int(owner[0])

@@ -1,0 +1,374 @@
+"""Outbound messages: accepting them, and the one way in which a part changes state (`move`)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from agent.clock import Instant
+from agent.model import PART_MOVES, Job, MessageState, PartState, message_state
+from drivers.api import PlannedPart
+
+DAY_MS = 86_400_000
+
+_DAILY = {
+    MessageState.DELIVERED: "delivered",
+    MessageState.FAILED: "failed",
+    MessageState.EXPIRED: "failed",
+}
+
+
+class StaleMove(Exception):
+    """The part was not in the state that the caller thought."""
+
+
+class IdempotencyConflict(ValueError):
+    """The same Idempotency-Key came with another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A validated job: where it may go and in which parts, or why it cannot be sent.
+
+    `route` '' lets any route take it. `is_held` waits for a person (DESIGN decision 11).
+    """
+
+    job: Job
+    number: str
+    route: str
+    parts: tuple[PlannedPart, ...]
+    failure: str | None = None
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of one job. `is_new` is False where the journal knew it already."""
+
+    message_id: int | None
+    uid: str | None
+    state: MessageState
+    error: str | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """One Idempotency-Key of one account, with a digest of the request that came with it."""
+
+    account: int
+    key: str
+    request: str
+
+
+def accept(
+    connection: sqlite3.Connection,
+    upstream: str,
+    jobs: Sequence[PreparedJob],
+    now: Instant,
+    idempotency: Idempotency | None = None,
+) -> list[Acceptance]:
+    """Take jobs in. A job whose (upstream, remote id) or Idempotency-Key is known is answered, not repeated.
+
+    Raises: IdempotencyConflict.
+    """
+    if idempotency is not None and (known := replayed(connection, idempotency)) is not None:
+        return known
+    results = [_accept_one(connection, upstream, prepared, now) for prepared in jobs]
+    if idempotency is not None:
+        ids = [result.message_id for result in results if result.message_id is not None]
+        connection.execute(
+            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+            (idempotency.account, idempotency.key, idempotency.request, json.dumps(ids), now.utc_ms),
+        )
+    return results
+
+
+def replayed(connection: sqlite3.Connection, idempotency: Idempotency) -> list[Acceptance] | None:
+    """What was answered to this key before, None where it is new. Raises: IdempotencyConflict."""
+    ids = _replayed(connection, idempotency)
+    return None if ids is None else [_acceptance(connection, message_id) for message_id in ids]
+
+
+def move(
+    connection: sqlite3.Connection,
+    message_id: int,
+    sequence: int,
+    origins: Collection[PartState],
+    target: PartState,
+    *,
+    at_ms: int,
+    kind: str,
+    route: str | None = None,
+    detail: str | None = None,
+    error: str | None = None,
+) -> MessageState | None:
+    """Compare-and-set one part, write its event, and bring the message along.
+
+    Returns the message's new state where it changed. Raises: StaleMove; ValueError for a move that the
+    transition table does not have.
+    """
+    for origin in origins:
+        if target not in PART_MOVES[origin]:
+            raise ValueError(f"a part cannot move from {origin} to {target}")
+    marks = ", ".join("?" * len(origins))
+    changed = connection.execute(
+        f"UPDATE part SET state = ?, error = coalesce(?, error) "
+        f"WHERE message_id = ? AND sequence = ? AND state IN ({marks})",
+        (target, error, message_id, sequence, *origins),
+    ).rowcount
+    if not changed:
+        raise StaleMove(f"part {sequence} of message {message_id} is not {'/'.join(origins)}")
+    if target in (PartState.FAILED, PartState.UNDELIVERED, PartState.EXPIRED):
+        _cancel_siblings(connection, message_id)
+    state = _follow(connection, message_id, at_ms, error)
+    add_event(connection, at_ms, kind, message_id=message_id, part=sequence, route=route, state=state, detail=detail)
+    return state
+
+
+def add_event(
+    connection: sqlite3.Connection,
+    at_ms: int,
+    kind: str,
+    *,
+    message_id: int | None = None,
+    part: int | None = None,
+    route: str | None = None,
+    state: MessageState | None = None,
+    detail: str | None = None,
+) -> int:
+    """One line of history; returns its id. The origin of the message, if any, is found here."""
+    return int(
+        connection.execute(
+            "INSERT INTO event (at_ms, kind, message_id, part, route, upstream, state, detail) VALUES "
+            "(?, ?, ?, ?, ?, (SELECT upstream FROM message WHERE id = ?), ?, ?)",
+            (at_ms, kind, message_id, part, route, message_id, state, detail),
+        ).lastrowid
+        or 0
+    )
+
+
+def count_day(connection: sqlite3.Connection, at_ms: int, account: int | None, kind: str, amount: float = 0.0) -> None:
+    """Add one to a day's figure."""
+    connection.execute(
+        "INSERT INTO daily VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET n = n + 1, amount = amount + ?",
+        (at_ms // DAY_MS, account or 0, kind, amount, amount),
+    )
+
+
+def cancel(connection: sqlite3.Connection, message_id: int, now: Instant, *, why: str) -> bool:
+    """Cancel a message of which no part has an attempt. Otherwise only forbid any resend, and return False."""
+    state = connection.execute(
+        "SELECT state FROM message WHERE id = ? AND direction = 'outbound'", (message_id,)
+    ).fetchone()
+    if state is None:
+        return False
+    tried = connection.execute(
+        "SELECT 1 FROM attempt WHERE message_id = ? AND outcome NOT IN ('not_sent') LIMIT 1", (message_id,)
+    ).fetchone()
+    if tried or state[0] not in (MessageState.QUEUED, MessageState.HELD):
+        connection.execute("UPDATE message SET cancel_asked = 1 WHERE id = ?", (message_id,))
+        return False
+    connection.execute("UPDATE part SET state = 'cancelled', error = ? WHERE message_id = ?", (why, message_id))
+    connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
+    changed = _follow(connection, message_id, now.utc_ms, why)
+    add_event(connection, now.utc_ms, "cancelled", message_id=message_id, state=changed, detail=why)
+    return True
+
+
+def fail_queued(connection: sqlite3.Connection, message_id: int, now: Instant, *, error: str) -> bool:
+    """Fail a message that was never tried, e.g. because its slot has no SIM. False where it was."""
+    part = connection.execute(
+        "SELECT min(sequence) FROM part WHERE message_id = ? AND state = 'queued'", (message_id,)
+    ).fetchone()[0]
+    if part is None:
+        return False
+    move(
+        connection,
+        message_id,
+        part,
+        (PartState.QUEUED,),
+        PartState.FAILED,
+        at_ms=now.utc_ms,
+        kind="failed",
+        detail=error,
+        error=error,
+    )
+    return True
+
+
+def release(connection: sqlite3.Connection, message_ids: Sequence[int] | None, now: Instant) -> int:
+    """Let held messages go: those named, or all. Returns how many."""
+    rows = connection.execute(
+        "SELECT id FROM message WHERE direction = 'outbound' AND state = 'held' ORDER BY id"
+    ).fetchall()
+    wanted = None if message_ids is None else set(message_ids)
+    released = 0
+    for (message_id,) in rows:
+        if wanted is not None and message_id not in wanted:
+            continue
+        connection.execute("UPDATE message SET state = 'queued' WHERE id = ?", (message_id,))
+        requeue(connection, message_id, now=now, is_bound=False)
+        add_event(connection, now.utc_ms, "released", message_id=message_id, state=MessageState.QUEUED)
+        released += 1
+    return released
+
+
+def delete(connection: sqlite3.Connection, message_id: int) -> bool:
+    """Remove a message with its history. Its (upstream, remote id) stays known."""
+    connection.execute(
+        "UPDATE remote_key SET (state, error) = (SELECT state, error FROM message WHERE id = ?), "
+        "message_id = NULL WHERE message_id = ?",
+        (message_id, message_id),
+    )
+    return connection.execute("DELETE FROM message WHERE id = ?", (message_id,)).rowcount > 0
+
+
+def requeue(
+    connection: sqlite3.Connection,
+    message_id: int,
+    *,
+    now: Instant,
+    wait_ms: int = 0,
+    follows: bool = False,
+    is_bound: bool = True,
+) -> None:
+    """Put a message that has a queued part in line, due after `wait_ms`.
+
+    One that is bound keeps its SIM and no longer expires here, since a part of it may have left.
+    """
+    connection.execute(
+        "INSERT INTO queue (message_id, route, iccid, follows, upstream, recipient, priority, accepted_boot_ms, "
+        "due_boot_ms, since_utc_ms, wait_ms, expires_ms) "
+        "SELECT id, CASE WHEN ? THEN coalesce(route, wanted_route, '') ELSE coalesce(wanted_route, '') END, "
+        "iccid, ?, upstream, number, priority, ?, ?, ?, ?, CASE WHEN ? THEN NULL ELSE expires_ms END "
+        "FROM message WHERE id = ? "
+        "ON CONFLICT (message_id) DO UPDATE SET route = excluded.route, iccid = excluded.iccid, "
+        "follows = excluded.follows, due_boot_ms = excluded.due_boot_ms, since_utc_ms = excluded.since_utc_ms, "
+        "wait_ms = excluded.wait_ms, expires_ms = excluded.expires_ms",
+        (
+            is_bound,
+            follows,
+            now.boot_ms,
+            now.boot_ms + wait_ms if wait_ms else 0,
+            now.utc_ms,
+            wait_ms,
+            is_bound,
+            message_id,
+        ),
+    )
+
+
+# --- pieces -----------------------------------------------------------------------------------------
+
+
+def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: PreparedJob, now: Instant) -> Acceptance:
+    job = prepared.job
+    if job.remote_id is not None:
+        known = connection.execute(
+            "SELECT message_id, state, error FROM remote_key WHERE upstream = ? AND remote_id = ?",
+            (upstream, job.remote_id),
+        ).fetchone()
+        if known is not None:
+            if known["message_id"] is not None:
+                return _acceptance(connection, known["message_id"])
+            return Acceptance(None, None, MessageState(known["state"]), known["error"], is_new=False)
+    state = MessageState.HELD if prepared.is_held else MessageState.QUEUED
+    uid = str(uuid.uuid4())
+    expires_ms = None if job.valid_for_s is None else now.utc_ms + round(job.valid_for_s * 1000)
+    message_id = int(
+        connection.execute(
+            "INSERT INTO message (uid, direction, upstream, remote_id, account, device, number, text, state, "
+            "priority, parts, wanted_route, valid_for_ms, expires_ms, remote_created_ms, created_ms, attributes) "
+            "VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                uid,
+                upstream,
+                job.remote_id,
+                job.account,
+                job.device,
+                prepared.number,
+                job.text,
+                state,
+                job.priority,
+                max(1, len(prepared.parts)),
+                prepared.route or None,
+                None if job.valid_for_s is None else round(job.valid_for_s * 1000),
+                expires_ms,
+                job.created_ms,
+                now.utc_ms,
+                json.dumps(job.attributes),
+            ),
+        ).lastrowid
+        or 0
+    )
+    # A job that cannot be planned still has one part, so that one transition table serves all.
+    for sequence, part in enumerate(prepared.parts or (PlannedPart("text", b""),), start=1):
+        connection.execute(
+            "INSERT INTO part (message_id, sequence, state, alphabet, body) VALUES (?, ?, 'queued', ?, ?)",
+            (message_id, sequence, part.alphabet, part.body),
+        )
+    if job.remote_id is not None:
+        connection.execute(
+            "INSERT INTO remote_key VALUES (?, ?, ?, ?, NULL, ?)",
+            (upstream, job.remote_id, message_id, state, now.utc_ms),
+        )
+    price = job.attributes.get("price")
+    count_day(connection, now.utc_ms, job.account, "accepted", float(price or 0))
+    add_event(connection, now.utc_ms, "held" if prepared.is_held else "accepted", message_id=message_id)
+    if prepared.failure is not None:
+        fail_queued(connection, message_id, now, error=prepared.failure)
+        return Acceptance(message_id, uid, MessageState.FAILED, prepared.failure, is_new=True)
+    if not prepared.is_held:
+        requeue(connection, message_id, now=now, is_bound=False)
+    return Acceptance(message_id, uid, state, None, is_new=True)
+
+
+def _replayed(connection: sqlite3.Connection, idempotency: Idempotency) -> list[int] | None:
+    row = connection.execute(
+        "SELECT request, message_ids FROM idempotency WHERE account = ? AND key = ?",
+        (idempotency.account, idempotency.key),
+    ).fetchone()
+    if row is None:
+        return None
+    if row["request"] != idempotency.request:
+        raise IdempotencyConflict("this Idempotency-Key was used for another request; use a new one")
+    ids: list[int] = json.loads(row["message_ids"])
+    return ids
+
+
+def _acceptance(connection: sqlite3.Connection, message_id: int) -> Acceptance:
+    row = connection.execute("SELECT uid, state, error FROM message WHERE id = ?", (message_id,)).fetchone()
+    if row is None:
+        return Acceptance(message_id, None, MessageState.CANCELLED, "it was deleted", is_new=False)
+    return Acceptance(message_id, row["uid"], MessageState(row["state"]), row["error"], is_new=False)
+
+
+def _cancel_siblings(connection: sqlite3.Connection, message_id: int) -> None:
+    """A part that fails for good takes its unsent siblings out of the queue."""
+    connection.execute("UPDATE part SET state = 'cancelled' WHERE message_id = ? AND state = 'queued'", (message_id,))
+    connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
+
+
+def _follow(connection: sqlite3.Connection, message_id: int, at_ms: int, error: str | None) -> MessageState | None:
+    """Set the message's state from its parts'; returns it where it changed."""
+    rows = connection.execute("SELECT DISTINCT state FROM part WHERE message_id = ?", (message_id,))
+    new = message_state(PartState(row[0]) for row in rows)
+    old = connection.execute("SELECT state, account, sent_ms FROM message WHERE id = ?", (message_id,)).fetchone()
+    if old["state"] == new:
+        return None
+    connection.execute(
+        "UPDATE message SET state = ?1, error = CASE WHEN ?1 IN ('failed', 'expired', 'cancelled') "
+        "THEN coalesce(?2, error) WHEN ?1 IN ('sent', 'delivered') THEN NULL ELSE error END, "
+        "sent_ms = CASE WHEN ?1 IN ('sent', 'delivered') THEN coalesce(sent_ms, ?3) ELSE sent_ms END, "
+        "delivered_ms = CASE WHEN ?1 = 'delivered' THEN ?3 ELSE delivered_ms END WHERE id = ?4",
+        (new, error, at_ms, message_id),
+    )
+    if old["sent_ms"] is None and new in (MessageState.SENT, MessageState.DELIVERED):
+        count_day(connection, at_ms, old["account"], "sent")
+    if kind := _DAILY.get(new):
+        count_day(connection, at_ms, old["account"], kind)
+    return new

@@ -1,0 +1,94 @@
+"""Opens the journal file and brings its schema up to date. Knows nothing of what is in it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+_APPLICATION_ID = 0x50424A31
+"""Marks the file as a phonebridge journal ("PBJ1")."""
+
+
+class JournalError(Exception):
+    """The journal cannot be used. `str()` is one sentence with the next step."""
+
+
+def connect_writer(path: Path, now_ms: int) -> sqlite3.Connection:
+    """The one connection that writes and checkpoints; creates and migrates the file.
+
+    Raises: JournalError.
+    """
+    try:
+        connection = _connect(f"file:{path}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # A WAL of 4 MiB is the most that is kept on the card between checkpoints.
+        connection.execute("PRAGMA journal_size_limit = 4194304")
+        _migrate(connection, path, now_ms)
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the journal {path} cannot be opened ({error}); check the disk and the file's owner, "
+            "or move the file away to start anew"
+        ) from error
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Raises: sqlite3.Error."""
+    return _connect(f"file:{path}?mode=ro")
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=10
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute("PRAGMA cache_size = -2048")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
+    steps = sorted(
+        (int(entry.name.removesuffix(".sql")), entry.read_text())
+        for entry in files(__package__).joinpath("schema").iterdir()
+        if entry.name.endswith(".sql")
+    )
+    newest = steps[-1][0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if (version or connection.execute("SELECT 1 FROM sqlite_master").fetchone()) and owner != _APPLICATION_ID:
+        raise JournalError(f"{path} is not a phonebridge journal; give another state_dir")
+    if version > newest:
+        raise JournalError(
+            f"the journal {path} was written by a newer phonebridge (schema {version}, this one knows {newest}); "
+            "install that version again, or restore the copy made before the migration"
+        )
+    if version == newest:
+        return
+    if version:
+        shutil.copyfile(path, path.with_suffix(f".before-{newest}.db"))
+    for number, script in steps:
+        if number > version:
+            _apply(connection, number, script, now_ms)
+
+
+def _apply(connection: sqlite3.Connection, number: int, script: str, now_ms: int) -> None:
+    """All of one step in one transaction, so that a power cut leaves the old version or the new one."""
+    birth = ""
+    if number == 1:
+        journal_id = secrets.token_hex(8)
+        birth = (
+            f"INSERT INTO meta VALUES ('journal_id', '{journal_id}'), ('born_ms', '{int(now_ms)}');"
+            f"PRAGMA application_id = {_APPLICATION_ID};"
+        )
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;{script}\n{birth}PRAGMA user_version = {number};COMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,244 @@
+"""The journal file, its one writing thread and its readers.
+
+Writes are functions of a connection. The thread takes what is waiting, runs it in one transaction (each
+function in its own savepoint, so that one that raises undoes only itself) and commits once: that is the group
+commit by which several routes and reports share an fsync. `write` returns when the commit is on disk;
+`write_early` hands over the result before, with a future for the commit.
+This module knows no table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from agent.journal.schema import JournalError, connect_reader, connect_writer
+
+T = TypeVar("T")
+_log = structlog.get_logger("journal")
+
+REPORT_PATIENCE_S = 0.02
+"""How long a write that nobody waits for on the line may wait for company (DESIGN decision 1)."""
+_BATCH = 256
+_BALLAST_OCTETS = 1 << 20
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+
+
+class JournalFull(JournalError):
+    """The disk is full; nothing of this write was kept."""
+
+
+@dataclass(slots=True)
+class _Work:
+    run: Callable[[sqlite3.Connection], Any]
+    patience_s: float
+    early: asyncio.Future[Any] | None
+    durable: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Journal:
+    """One open journal. Start and close it in the loop that uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.commits = 0
+        self._ballast = path.with_suffix(".ballast")
+        self._inbox: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="journal-reader", initializer=self._open_reader)
+        self._local = threading.local()
+
+    async def start(self, now_ms: int) -> None:
+        """Open, migrate, and start the writing thread. Raises: JournalError."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except OSError as error:
+            raise JournalError(
+                f"agent.state_dir {self.path.parent} cannot be made: {error.strerror}; "
+                "create it or choose one that this user may write"
+            ) from error
+        self._connection = await self._loop.run_in_executor(None, connect_writer, self.path, now_ms)
+        self.keep_ballast()
+        self._thread = threading.Thread(target=self._serve, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Commit what is waiting, checkpoint and close."""
+        if self._thread is not None:
+            self._inbox.put(None)
+            await self._loop.run_in_executor(None, self._thread.join)
+            self._thread = None
+            self._connection.close()
+        self._readers.shutdown(wait=True)
+
+    async def write(self, run: Callable[[sqlite3.Connection], T], *, patience_s: float = 0.0) -> T:
+        """Run in a transaction; returns once it is durable.
+
+        Raises: what `run` raises; JournalFull; JournalError when closed.
+        """
+        work = self._put(run, patience_s, early=False)
+        result: T = await landed(work.durable)
+        return result
+
+    async def write_early(self, run: Callable[[sqlite3.Connection], T]) -> tuple[T, asyncio.Future[Any]]:
+        """Run in a transaction; returns the result at once, and a future that is done when it is durable.
+
+        Nothing outside may be told before the future is done. Raises: what `run` raises.
+        """
+        work = self._put(run, 0.0, early=True)
+        assert work.early is not None  # made by _put for early work
+        result: T = await landed(work.early)
+        return result, work.durable
+
+    async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Run on a connection that sees the last commit and cannot write."""
+        return await self._loop.run_in_executor(self._readers, lambda: run(self._local.connection))
+
+    async def probe(self) -> None:
+        """Returns when a reader and the writing thread both answer; writes nothing."""
+        await self.read(lambda con: con.execute("SELECT 1").fetchone())
+        await self.write(lambda _: None)
+
+    def keep_ballast(self) -> None:
+        """Make the ballast file again where there is room for it, so that a full disk has a reserve."""
+        try:
+            if not self._ballast.exists():
+                self._ballast.write_bytes(b"\0" * _BALLAST_OCTETS)
+        except OSError:
+            self._ballast.unlink(missing_ok=True)
+
+    # --- the loop's side ----------------------------------------------------------------------------
+
+    def _put(self, run: Callable[[sqlite3.Connection], Any], patience_s: float, *, early: bool) -> _Work:
+        if self._thread is None:
+            raise JournalError("the journal is closed")
+        early_future = self._loop.create_future() if early else None
+        work = _Work(run, patience_s, early_future, self._loop.create_future())
+        # Whoever awaits learns of an error; nobody else need be told that a future was never retrieved.
+        work.durable.add_done_callback(_seen)
+        self._inbox.put(work)
+        return work
+
+    def _settle(self, batch: list[_Work]) -> None:
+        for work in batch:
+            for future in (work.early, work.durable):
+                if future is None or future.done():
+                    continue
+                if work.error is not None:
+                    future.set_exception(work.error)
+                else:
+                    future.set_result(work.result)
+
+    @staticmethod
+    def _show(work: _Work) -> None:
+        if work.early is not None and not work.early.done():
+            work.early.set_result(work.result)
+
+    # --- the thread's side --------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while (first := self._inbox.get()) is not None:
+            batch, is_last = self._transaction(first)
+            self._loop.call_soon_threadsafe(self._settle, batch)
+            if is_last:
+                break
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _transaction(self, first: _Work) -> tuple[list[_Work], bool]:
+        batch: list[_Work] = []
+        is_last = False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            work: _Work | None = first
+            until = time.monotonic() + first.patience_s
+            while work is not None:
+                batch.append(work)
+                self._run(work)
+                until = min(until, time.monotonic() + work.patience_s)
+                try:
+                    if len(batch) >= _BATCH:
+                        break
+                    wait_s = until - time.monotonic()
+                    work = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
+                    is_last = work is None
+                except queue.Empty:
+                    break
+            self._connection.execute("COMMIT")
+            self.commits += 1
+        except sqlite3.Error as error:
+            self._undo(batch or [first], error)
+            batch = batch or [first]
+        return batch, is_last
+
+    def _run(self, work: _Work) -> None:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            work.result = work.run(self._connection)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in _FULL:
+                raise
+            self._roll_back(work, error)
+        except Exception as error:
+            # The border of the thread: whatever it is belongs to whoever asked.
+            self._roll_back(work, error)
+        else:
+            self._connection.execute("RELEASE work")
+            if work.early is not None:
+                self._loop.call_soon_threadsafe(self._show, work)
+
+    def _roll_back(self, work: _Work, error: BaseException) -> None:
+        work.error = error
+        self._connection.execute("ROLLBACK TO work")
+        self._connection.execute("RELEASE work")
+
+    def _undo(self, batch: list[_Work], error: sqlite3.Error) -> None:
+        """The commit failed. On a full disk the ballast makes room and the batch is run once more."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        is_full = error.sqlite_errorcode & 0xFF in _FULL
+        if is_full and self._ballast.exists():
+            _log.warning("disk_full", file=str(self.path), ballast="released")
+            self._ballast.unlink(missing_ok=True)
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for work in batch:
+                    if work.error is None:
+                        self._run(work)
+                self._connection.execute("COMMIT")
+                self.commits += 1
+                return
+            except sqlite3.Error as again:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                error = again
+        _log.error("commit_failed", error=str(error))
+        for work in batch:
+            if work.error is None:
+                work.error = JournalFull(f"the journal could not be written ({error}); free some space on its disk")
+
+    def _open_reader(self) -> None:
+        self._local.connection = connect_reader(self.path)
+
+
+async def landed(future: asyncio.Future[T]) -> T:
+    """The result of a future that others may await too: cancelling this wait leaves the future alone."""
+    await asyncio.wait((future,))
+    return future.result()
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

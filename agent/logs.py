@@ -1,0 +1,129 @@
+"""How log lines look: one line per event, readable or JSON, on standard error.
+
+The last line of defence for secrets: whatever a caller passes, values of keys that name a secret are replaced,
+numbers are shortened and peer text is capped. Needs neither rich nor colour.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from agent.masking import masked
+
+LogFormat = Literal["text", "json"]
+EventFields = MutableMapping[str, Any]
+
+_SECRETS = frozenset({"api_key", "authorization", "key", "password", "pin", "puk", "secret", "token"})
+_NUMBERS = frozenset({"msisdn", "number", "recipient", "sender"})
+_LONGEST_VALUE_CHARACTERS = 500
+# Libraries that write a line per request or packet at INFO.
+_CHATTY = ("aiomqtt", "asyncio", "httpcore", "httpx", "mqtt", "uvicorn", "uvicorn.access", "uvicorn.error")
+
+
+def set_up(level: str = "info", log_format: LogFormat = "text", *, stream: TextIO | None = None) -> None:
+    """Configure structlog and the standard library's logging for this process.
+
+    Under systemd (JOURNAL_STREAM) text lines carry no time, since journald keeps its own.
+    """
+    stream = stream or sys.stderr
+    render = _as_json if log_format == "json" else _text_renderer(has_time="JOURNAL_STREAM" not in os.environ)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _add_time,
+            structlog.processors.format_exc_info,
+            _guard,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=_NamedLoggers(stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_LibraryFormatter(render))
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(number)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+class _NamedLoggers:
+    """Loggers that write whole lines to one stream; the name given to `get_logger` goes unused."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._logger = structlog.WriteLogger(stream)
+
+    def __call__(self, *_: Any) -> structlog.WriteLogger:
+        return self._logger
+
+
+class _LibraryFormatter(logging.Formatter):
+    """A library's record as one of our events: `library` says whose it is."""
+
+    def __init__(self, render: Callable[[Any, str, EventFields], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: EventFields = {
+            "event": "library",
+            "level": record.levelname.lower(),
+            "library": record.name,
+            "says": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return self._render(None, record.levelname, _guard(None, "", _add_time(None, "", fields)))
+
+
+def _add_time(_: Any, __: str, fields: EventFields) -> EventFields:
+    fields["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return fields
+
+
+def _guard(_: Any, __: str, fields: EventFields) -> EventFields:
+    for key, value in fields.items():
+        if key in _SECRETS and value is not None:
+            fields[key] = "(secret)"
+        elif key in _NUMBERS and isinstance(value, str):
+            fields[key] = masked(value)
+        elif isinstance(value, str) and len(value) > _LONGEST_VALUE_CHARACTERS and key != "exception":
+            fields[key] = value[:_LONGEST_VALUE_CHARACTERS] + "…"
+    return fields
+
+
+def _as_json(_: Any, __: str, fields: EventFields) -> str:
+    return json.dumps(fields, default=str, ensure_ascii=False)
+
+
+def _text_renderer(*, has_time: bool) -> Callable[[Any, str, EventFields], str]:
+    def render(_: Any, __: str, fields: EventFields) -> str:
+        rest = dict(fields)
+        words = [f"{rest.pop('level'):<7}", str(rest.pop("event"))]
+        time = rest.pop("time")
+        if has_time:
+            words.insert(0, time)
+        trace = rest.pop("exception", None)
+        words += [f"{key}={_shown(value)}" for key, value in rest.items() if value is not None]
+        line = " ".join(words)
+        return line if trace is None else f"{line}\n{trace}"
+
+    return render
+
+
+def _shown(value: Any) -> str:
+    """One word, or a quoted string; control characters escaped, so that a peer cannot forge a line."""
+    text = value if isinstance(value, str) else str(value)
+    if text and text.isprintable() and not any(character in ' "=' for character in text):
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())

@@ -1,0 +1,396 @@
+"""What can be asked over the control socket: one function per operation, and the fields of its answer.
+
+They see the gateway only. The answers' keys are a contract with the CLI's `--json` (docs/cli.md): keys may be
+added, none is renamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import agent
+from agent.clock import iso_utc
+from agent.endpoint import KEY_FILE, Refusal
+from agent.gateway import Gateway, NoSuchRoute, UpstreamView
+from agent.journal.listing import Filter
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, is_ended
+from agent.route import RouteView
+
+CLI_UPSTREAM = "cli"
+_LONGEST_PAGE = 200
+_LONGEST_TEXT_CHARACTERS = 40_000
+_LONGEST_COMMAND_CHARACTERS = 1000
+_LONGEST_COMMAND_S = 180.0
+_started = time.monotonic()
+
+Answer = dict[str, Any]
+Tell = Callable[[Answer], Awaitable[None]]
+
+
+class Refused(Exception):
+    """Not carried out. `str()` is one sentence for a person."""
+
+    def __init__(self, sentence: str, kind: Refusal = Refusal.FAILED) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+class Fields:
+    """The fields of one request, checked as they are taken. Every method raises Refused."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self._raw = raw
+
+    def text(self, key: str, *, at_most_characters: int = 1000) -> str:
+        value = self._raw.get(key)
+        if not isinstance(value, str):
+            raise Refused(f"{key} is missing or not a text", Refusal.USAGE)
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise Refused(f"{key} has half a surrogate pair, which is no character", Refusal.USAGE)
+        if len(value) > at_most_characters:
+            raise Refused(f"{key} has more than {at_most_characters} characters", Refusal.USAGE)
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        return None if self._raw.get(key) is None else self.text(key)
+
+    def number(self, key: str, default: int | None, lowest: int, highest: int) -> int | None:
+        value = self._raw.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise Refused(f"{key} is a whole number from {lowest} to {highest}", Refusal.USAGE)
+        return value
+
+    def seconds(self, key: str, default: float, highest: float) -> float:
+        value = self._raw.get(key, default)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= highest:
+            raise Refused(f"{key} is a number of seconds up to {highest:g}", Refusal.USAGE)
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        return self._raw.get(key) is True
+
+    def texts(self, key: str) -> list[str] | None:
+        """None where the key is missing."""
+        value = self._raw.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise Refused(f"{key} is a list of texts", Refusal.USAGE)
+        return value
+
+
+# --- messages ---------------------------------------------------------------------------------------
+
+
+async def _send(gateway: Gateway, fields: Fields, tell: Tell) -> Answer:
+    job = Job(
+        recipient=fields.text("number"),
+        text=fields.text("text", at_most_characters=_LONGEST_TEXT_CHARACTERS),
+        route=fields.optional_text("route"),
+        sim_slot=fields.number("sim_slot", None, 0, 63),
+        priority=fields.number("priority", 0, MIN_PRIORITY, MAX_PRIORITY) or 0,
+    )
+    if job.route is not None:
+        _route(gateway, job.route)
+    await gateway.ensure_upstream(CLI_UPSTREAM, CLI_UPSTREAM)
+    accepted = (await gateway.accept(CLI_UPSTREAM, [job]))[0]
+    if accepted.message_id is None:
+        raise Refused(accepted.error or "the message was not accepted")
+    if fields.flag("wait"):
+        await _follow(gateway, accepted.message_id, tell)
+    return await _found(gateway, str(accepted.message_id))
+
+
+async def _follow(gateway: Gateway, message_id: int, tell: Tell) -> None:
+    """Tell each event of a message until nothing more is expected."""
+    changed = asyncio.Event()
+    gateway.watch(changed)
+    try:
+        told = 0
+        while True:
+            changed.clear()
+            for event in await gateway.history(message_id):
+                if event.id > told:
+                    await tell(_event(event))
+                    told = event.id
+            message = await gateway.message(message_id)
+            if message is None or _has_ended(gateway, message):
+                return
+            await changed.wait()
+    finally:
+        gateway.unwatch(changed)
+
+
+def _has_ended(gateway: Gateway, message: Message) -> bool:
+    if message.state is MessageState.SENT and message.route in gateway.routes:
+        # Without status reports nothing comes after SENT.
+        return not gateway.routes[message.route].config.settings.status_reports
+    return is_ended(message.state) or message.state is MessageState.HELD
+
+
+async def _messages(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    return await _page(gateway, fields, fields.optional_text("direction"))
+
+
+async def _inbox(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    return await _page(gateway, fields, "inbound")
+
+
+async def _page(gateway: Gateway, fields: Fields, direction: str | None) -> Answer:
+    if direction not in (None, "inbound", "outbound"):
+        raise Refused(f'direction is "inbound" or "outbound", not "{direction}"', Refusal.USAGE)
+    try:
+        states = tuple(MessageState(state) for state in fields.texts("states") or ())
+    except ValueError as error:
+        known = ", ".join(MessageState)
+        raise Refused(
+            f"{str(error).split(' is ', maxsplit=1)[0]} is no state; known are {known}", Refusal.USAGE
+        ) from error
+    number = fields.number("page", 1, 1, 10**9) or 1
+    per_page = fields.number("limit", 20, 1, _LONGEST_PAGE) or 1
+    page = await gateway.page(Filter(direction=direction, states=states), number, per_page)
+    return {
+        "page": page.page,
+        "per_page": page.per_page,
+        "total": page.total,
+        "messages": [_message(message) for message in page.messages],
+    }
+
+
+async def _one(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    answer = await _found(gateway, fields.text("id"))
+    answer["history"] = [_event(event) for event in await gateway.history(answer["id"])]
+    return answer
+
+
+async def _cancel(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    before = await _found(gateway, fields.text("id"))
+    if not await gateway.cancel(before["id"]):
+        state = (await _found(gateway, str(before["id"])))["state"]
+        raise Refused(f"message {before['id']} is {state} and cannot be cancelled any more; it will not be sent again")
+    return await _found(gateway, str(before["id"]))
+
+
+async def _resend(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    before = await _found(gateway, fields.text("id"))
+    try:
+        accepted = await gateway.resend(before["id"])
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    if accepted is None or accepted.message_id is None:
+        raise Refused(f"message {before['id']} came in; only one that went out can be sent again")
+    return await _found(gateway, str(accepted.message_id))
+
+
+async def _release(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    """All held messages, or those named by `ids`."""
+    keys = fields.texts("ids")
+    ids = None if keys is None else [(await _found(gateway, key))["id"] for key in keys]
+    return {"released": await gateway.release(ids)}
+
+
+# --- routes -----------------------------------------------------------------------------------------
+
+
+async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
+    queued = await gateway.queue_length()
+    views = gateway.route_views()
+    return {
+        "version": agent.__version__,
+        "pid": os.getpid(),
+        "uptime_s": round(time.monotonic() - _started, 1),
+        "device_name": gateway.settings.device_name,
+        "state_dir": str(gateway.settings.state_dir),
+        "clock_is_right": gateway.clock.is_synchronised(),
+        "queued": sum(queued.values()),
+        "held": await gateway.total(Filter(states=(MessageState.HELD,))),
+        "routes": [_route_view(view, queued.get(view.name, 0)) for view in views],
+        "upstreams": [_upstream_view(upstream()) for upstream in gateway.upstream_views],
+    }
+
+
+async def _pause(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    return await _set_paused(gateway, fields, is_paused=True)
+
+
+async def _resume(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    return await _set_paused(gateway, fields, is_paused=False)
+
+
+async def _set_paused(gateway: Gateway, fields: Fields, *, is_paused: bool) -> Answer:
+    name = fields.text("route")
+    _route(gateway, name)
+    await gateway.pause(name, is_paused=is_paused)
+    queued = await gateway.queue_length()
+    return _route_view(_route(gateway, name).view(), queued.get(name, 0))
+
+
+async def _at(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    route = _route(gateway, fields.text("route"))
+    command = fields.text("command", at_most_characters=_LONGEST_COMMAND_CHARACTERS)
+    return {"lines": await route.terminal(command, fields.seconds("timeout_s", 30.0, _LONGEST_COMMAND_S))}
+
+
+def _route(gateway: Gateway, name: str) -> Any:
+    try:
+        return gateway.route(name)
+    except NoSuchRoute as error:
+        raise Refused(str(error), Refusal.USAGE) from error
+
+
+# --- keys of the local server -----------------------------------------------------------------------
+
+
+async def _new_key(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    owner = await gateway.accounts.owner()
+    made = await gateway.accounts.create_token(owner, fields.text("name", at_most_characters=100))
+    return {"id": made.token.id, "name": made.token.name, "key": made.plaintext}
+
+
+async def _list_keys(gateway: Gateway, _: Fields, __: Tell) -> Answer:
+    owner = await gateway.accounts.owner()
+    return {
+        "generated": await _generated_key(gateway),
+        "keys": [
+            {
+                "id": token.id,
+                "name": token.name,
+                "abilities": list(token.abilities),
+                "created_at": iso_utc(token.created_ms),
+                "last_used_at": _time(last_used_ms),
+            }
+            for token, last_used_ms in await gateway.accounts.tokens(owner)
+        ],
+    }
+
+
+async def _revoke_key(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    token_id = fields.number("id", None, 1, 10**15)
+    if token_id is None:
+        raise Refused("id is missing", Refusal.USAGE)
+    if not await gateway.accounts.revoke(await gateway.accounts.owner(), token_id):
+        raise Refused(f"there is no key {token_id}; `phonebridge key list` lists them")
+    return {"id": token_id}
+
+
+async def _generated_key(gateway: Gateway) -> Answer | None:
+    """The key that the local server made for itself, as long as it is the one that counts."""
+    file = gateway.settings.state_dir / KEY_FILE
+    try:
+        key = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not key or await gateway.accounts.caller(key.encode()) is None:
+        return None
+    return {"key": key, "file": str(file)}
+
+
+# --- what the answers hold --------------------------------------------------------------------------
+
+
+async def _found(gateway: Gateway, key: str) -> Answer:
+    message = await gateway.message(key)
+    if message is None:
+        raise Refused(f"there is no message {key}; `phonebridge messages` lists them")
+    return _message(message)
+
+
+def _message(message: Message) -> Answer:
+    return {
+        "id": message.id,
+        "uid": message.uid,
+        "direction": message.direction,
+        "number": message.number,
+        "text": message.text,
+        "state": message.state.value,
+        "error": message.error,
+        "parts": message.parts,
+        "priority": message.priority,
+        "route": message.route,
+        "upstream": message.upstream,
+        "remote_id": message.remote_id,
+        "may_be_double": message.may_be_double,
+        "created_at": iso_utc(message.created_ms),
+        "sent_at": _time(message.sent_ms),
+        "delivered_at": _time(message.delivered_ms),
+    }
+
+
+def _event(event: Event) -> Answer:
+    return {
+        "id": event.id,
+        "at": iso_utc(event.at_ms),
+        "kind": event.kind,
+        "part": event.part,
+        "route": event.route,
+        "state": None if event.state is None else event.state.value,
+        "detail": event.detail,
+    }
+
+
+def _route_view(view: RouteView, queued: int) -> Answer:
+    link, sim = view.link, view.sim
+    return {
+        "name": view.name,
+        "sim_slot": view.sim_slot,
+        "driver": view.driver,
+        "state": view.state.value,
+        "problem": view.problem,
+        "is_paused": view.is_paused,
+        "is_sending": view.is_sending,
+        "queued": queued,
+        "iccid": sim and sim.iccid,
+        "number": sim and sim.number,
+        "smsc": sim and sim.smsc,
+        "registration": link and link.registration.value,
+        "operator": link and link.operator,
+        "signal_dbm": link and link.signal_dbm,
+        "manufacturer": link and link.manufacturer,
+        "model": link and link.model,
+        "firmware": link and link.firmware,
+        "imei": link and link.imei,
+        "storage_used": link and link.storage_used,
+        "storage_total": link and link.storage_total,
+        "indications": link and link.indications,
+    }
+
+
+def _upstream_view(view: UpstreamView) -> Answer:
+    return {
+        "name": view.name,
+        "type": view.type,
+        "problem": view.problem,
+        "waiting": view.waiting,
+        "parked": view.parked,
+        "facts": dict(view.facts),
+    }
+
+
+def _time(utc_ms: int | None) -> str | None:
+    return None if utc_ms is None else iso_utc(utc_ms)
+
+
+Operation = Callable[[Gateway, Fields, Tell], Awaitable[Answer]]
+
+OPERATIONS: dict[str, Operation] = {
+    "status": _status,
+    "send": _send,
+    "messages": _messages,
+    "message": _one,
+    "inbox": _inbox,
+    "cancel": _cancel,
+    "resend": _resend,
+    "release": _release,
+    "pause": _pause,
+    "resume": _resume,
+    "at": _at,
+    "key new": _new_key,
+    "key list": _list_keys,
+    "key revoke": _revoke_key,
+}

@@ -1,0 +1,175 @@
+"""Gives each route its next part, in one transaction with the outcome of the last.
+
+An idle route waits here; a message accepted meanwhile is handed to it in the very transaction that accepts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.clock import Clock
+from agent.journal import dispatch, messages
+from agent.journal.dispatch import Claim, Finished, Nothing, RouteCall
+from agent.journal.messages import Acceptance, Idempotency, PreparedJob
+from agent.journal.store import Journal, landed
+
+# A check of the server's pending list that is slower than this does not hold up the send (SEEDS section 1).
+_ASK_TIMEOUT_S = 2.0
+
+
+@dataclass(slots=True)
+class _Idle:
+    """A route waiting for work."""
+
+    call: Callable[[], RouteCall]
+    handed: asyncio.Future[tuple[Claim, asyncio.Future[Any]] | None]
+
+
+class Outbox:
+    """The queue as routes and the gateway see it."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, committed: Callable[[], None], ask: Callable[[str], Any]
+    ) -> None:
+        """`committed` is called after each commit that wrote events; `ask(upstream)` refreshes its view."""
+        self._journal = journal
+        self._clock = clock
+        self._committed = committed
+        self._ask = ask
+        self._idle: dict[str, _Idle] = {}
+        # Counts the occasions for work. A route that began to look before the last one must look again.
+        self._occasions = 0
+
+    async def next_part(
+        self, call: Callable[[], RouteCall], finished: Finished | None, idle: asyncio.Event
+    ) -> tuple[Claim, asyncio.Future[Any]]:
+        """Record `finished`, and wait for the route's next part. `idle` is set while the route has none and its
+        last outcome is durable.
+
+        Returns the claim before it is durable, with a future that is done when it is: await that before the
+        first octet leaves.
+        """
+        while True:
+            occasions = self._occasions
+            found, durable = await self._claim(call, finished)
+            finished = None
+            if isinstance(found, Claim):
+                return found, durable
+            if found.ask is not None:
+                try:
+                    async with asyncio.timeout(_ASK_TIMEOUT_S):
+                        await self._ask(found.ask)
+                except TimeoutError:
+                    pass
+                continue
+            idle.set()
+            if occasions == self._occasions and (handed := await self._wait(call, found)) is not None:
+                return handed
+
+    async def record(self, finished: Finished) -> None:
+        """Write an outcome down without asking for more; durable when it returns."""
+        await self._journal.write(lambda con: dispatch.finish(con, finished, self._clock.now()))
+        self._committed()
+        self.wake()
+
+    async def accept(
+        self, upstream: str, jobs: Sequence[PreparedJob], idempotency: Idempotency | None
+    ) -> list[Acceptance]:
+        """Take jobs in and hand work to idle routes, in one transaction. Durable when it returns.
+
+        Raises: IdempotencyConflict, JournalFull.
+        """
+        idle, self._idle = self._idle, {}
+
+        def run(con: sqlite3.Connection) -> tuple[list[Acceptance], dict[str, Claim]]:
+            now = self._clock.now()
+            accepted = messages.accept(con, upstream, jobs, now, idempotency)
+            claims: dict[str, Claim] = {}
+            for name, waiting in idle.items():
+                found = dispatch.claim(con, waiting.call(), now)
+                if isinstance(found, Claim):
+                    claims[name] = found
+            return accepted, claims
+
+        try:
+            (accepted, claims), durable = await self._journal.write_early(run)
+        except BaseException:
+            self._wake_all(idle)
+            raise
+        orphans = []
+        for name, waiting in idle.items():
+            claim = claims.get(name)
+            if waiting.handed.done():
+                if claim is not None:
+                    orphans.append(claim)
+            elif claim is not None:
+                waiting.handed.set_result((claim, durable))
+            else:
+                waiting.handed.set_result(None)
+        self.wake()
+        await landed(durable)
+        for claim in orphans:
+            await self.give_back(claim)
+        self._committed()
+        return accepted
+
+    async def give_back(self, claim: Claim) -> None:
+        """A claimed part that certainly was not submitted goes back into the queue."""
+        await self._journal.write(lambda con: dispatch.give_back(con, claim.attempt_id, self._clock.now()))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let every idle route look again."""
+        self._occasions += 1
+        idle, self._idle = self._idle, {}
+        self._wake_all(idle)
+
+    # --- pieces -------------------------------------------------------------------------------------
+
+    async def _claim(
+        self, call: Callable[[], RouteCall], finished: Finished | None
+    ) -> tuple[Claim | Nothing, asyncio.Future[Any]]:
+        def run(con: sqlite3.Connection) -> Claim | Nothing:
+            now = self._clock.now()
+            if finished is not None:
+                dispatch.finish(con, finished, now)
+            return dispatch.claim(con, call(), now)
+
+        found, durable = await self._journal.write_early(run)
+        durable.add_done_callback(lambda _: self._committed())
+        if isinstance(found, Nothing) and finished is not None:
+            # Nothing else will wait for this commit, and the route may now be idle for long.
+            await landed(durable)
+        return found, durable
+
+    async def _wait(self, call: Callable[[], RouteCall], nothing: Nothing) -> tuple[Claim, asyncio.Future[Any]] | None:
+        """Wait to be handed a part, woken, or for the next due time; None: look again."""
+        loop = asyncio.get_running_loop()
+        waiting = _Idle(call, loop.create_future())
+        name = call().name
+        self._idle[name] = waiting
+        timeout_s = None
+        if nothing.due_boot_ms is not None:
+            timeout_s = max(0.0, (nothing.due_boot_ms - self._clock.boot_ms()) / 1000)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await waiting.handed
+        except TimeoutError:
+            return None
+        except asyncio.CancelledError:
+            if waiting.handed.done() and not waiting.handed.cancelled() and (lost := waiting.handed.result()):
+                await self.give_back(lost[0])
+            raise
+        finally:
+            if self._idle.get(name) is waiting:
+                del self._idle[name]
+
+    @staticmethod
+    def _wake_all(idle: dict[str, _Idle]) -> None:
+        for waiting in idle.values():
+            if not waiting.handed.done():
+                waiting.handed.set_result(None)

@@ -1,0 +1,47 @@
+"""Finds drivers and upstreams by entry point. Loads only what the configuration names."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from drivers.api import Driver
+
+DRIVERS = "phonebridge.drivers"
+UPSTREAMS = "phonebridge.upstreams"
+
+
+class UnknownPlugin(LookupError):
+    """No entry point of that name. `known` lists those that exist."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(name)
+        self.known = known
+
+
+def names(group: str) -> list[str]:
+    return sorted(_entries(group))
+
+
+def load_driver(name: str) -> Driver:
+    """An instance of the driver. Raises: UnknownPlugin."""
+    driver: Driver = _load(DRIVERS, name)()
+    return driver
+
+
+def load_upstream(name: str) -> Any:
+    """The upstream's class. Raises: UnknownPlugin."""
+    return _load(UPSTREAMS, name)
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _load(group: str, name: str) -> Any:
+    entries = _entries(group)
+    if name not in entries:
+        raise UnknownPlugin(name, sorted(entries))
+    return entries[name].load()

@@ -1,0 +1,47 @@
+"""Keeps a long-running piece alive: restarts it alone, with back-off, whatever it raises.
+
+The only place, with a CLI's `main`, that catches `Exception`: a route or an upstream that crashes must not take
+the others along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+_log = structlog.get_logger("supervise")
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 60.0
+# A piece that ran this long was healthy: the next fault starts the back-off anew.
+_HEALTHY_S = 60.0
+
+
+def backoff_s(failures: int, *, first_s: float = _FIRST_WAIT_S, longest_s: float = _LONGEST_WAIT_S) -> float:
+    """Wait before try `failures` + 1, doubling, with ±20 % jitter so that many do not come at once."""
+    return float(min(longest_s, first_s * 2 ** min(failures - 1, 16)) * random.uniform(0.8, 1.2))
+
+
+async def keep_running(
+    name: str, run: Callable[[], Awaitable[None]], *, on_fault: Callable[[str], None] | None = None
+) -> None:
+    """Run until cancelled, again after each end. `on_fault` is given one sentence per fault."""
+    failures = 0
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            await run()
+            problem = "ended by itself"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            _log.error("piece_failed", piece=name, error=problem, exc_info=error)
+        if on_fault is not None:
+            on_fault(problem)
+        failures = 1 if loop.time() - started > _HEALTHY_S else failures + 1
+        wait_s = backoff_s(failures)
+        _log.warning("piece_restarts", piece=name, in_s=round(wait_s, 1), reason=problem)
+        await asyncio.sleep(wait_s)

@@ -1,0 +1,30 @@
+"""What the dialects share: gateway, settings, devices, and who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from agent.accounts import Accounts
+from agent.gateway import Gateway
+from agent.upstreams.local.devices import Devices
+from agent.upstreams.local.settings import LocalSettings
+
+
+@dataclass(slots=True)
+class Local:
+    """One per upstream. `last_seen` is per device in UTC ms, in memory only; `stopping` ends event streams."""
+
+    name: str
+    settings: LocalSettings
+    gateway: Gateway
+    devices: Devices
+    last_seen: dict[int, int] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.gateway.accounts
+
+    def saw(self, device: int) -> None:
+        self.last_seen[device] = self.gateway.clock.utc_ms()

@@ -1,0 +1,71 @@
+"""Who asks: every route of a router made here needs a key, and learns whose it is before the body is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from agent.accounts import Caller
+from agent.model import Message
+from agent.upstreams.local import answers
+from agent.upstreams.local.answers import Refused
+from agent.upstreams.local.context import Local
+from agent.upstreams.local.devices import DeviceView, NoSuchDevice
+
+_LONGEST_PATH_KEY = 255
+
+
+def router(local: Local) -> APIRouter:
+    """A router whose routes need a key."""
+
+    class Authenticated(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def authenticated(request: Request) -> Response:
+                caller = await _caller(local, request)
+                if caller is None:
+                    return answers.unauthenticated()
+                request.state.caller = caller
+                return await handle(request)
+
+            return authenticated
+
+    return APIRouter(route_class=Authenticated)
+
+
+def caller_of(request: Request) -> Caller:
+    """Whose key came with this request."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def may_see(caller: Caller, message: Message) -> bool:
+    """An account sees its own; the owner also what belongs to nobody, as what other upstreams brought."""
+    return message.account == caller.account or (caller.is_owner and message.account is None)
+
+
+async def own_message(local: Local, caller: Caller, key: str) -> Message:
+    """By id or message_id. Raises: Refused, 404 also for somebody else's."""
+    message = await local.gateway.message(key) if 0 < len(key) <= _LONGEST_PATH_KEY else None
+    if message is None or not may_see(caller, message):
+        raise Refused(answers.missing("SmsMessage"))
+    return message
+
+
+async def own_device(local: Local, caller: Caller, key: str) -> DeviceView:
+    """By number or string. Raises: Refused, 404."""
+    try:
+        return await local.devices.find(caller, key)
+    except NoSuchDevice as error:
+        raise Refused(answers.missing("Device")) from error
+
+
+async def _caller(local: Local, request: Request) -> Caller | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        return None
+    return await local.accounts.caller(key.strip().encode("latin-1", "replace"))

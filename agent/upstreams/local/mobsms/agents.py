@@ -1,0 +1,219 @@
+"""Devices, and our extensions for remote agents: register, wake-up, claim, release, inbound."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from agent.accounts import Caller
+from agent.clock import parse_iso_utc
+from agent.model import Message
+from agent.remote import HandedIn
+from agent.upstreams.local import answers
+from agent.upstreams.local.answers import Refused
+from agent.upstreams.local.context import Local
+from agent.upstreams.local.devices import DeviceView, NoSuchDevice
+from agent.upstreams.local.mobsms import words
+from agent.upstreams.local.mobsms.access import caller_of, own_device
+from agent.upstreams.local.mobsms.bodies import (
+    Claim,
+    DefaultDevice,
+    InboundSms,
+    RegisterDevice,
+    Release,
+    UpdateDevice,
+)
+
+_KEEP_ALIVE_S = 15.0
+# Several commits in a row wake an agent once; well below the 100 ms in which it must be woken.
+_SETTLE_S = 0.02
+_COLUMNS = {
+    "device_name": "name",
+    "phone_number": "phone_number",
+    "is_active": "is_active",
+    "sms_rate": "sms_rate",
+    "send_delay_seconds": "send_delay_s",
+    "default_sim_slot": "default_sim_slot",
+}
+# These of an own route stand in its [[route]].
+_CONFIGURED = {"send_delay_seconds": "send_delay_s", "default_sim_slot": "sim_slot"}
+_NULLABLE = frozenset({"phone_number", "default_sim_slot"})
+
+
+def add(router: APIRouter, local: Local) -> None:
+    """Everything under /api/devices, and /api/sms/inbound."""
+    _add_devices(router, local)
+    _add_remote(router, local)
+
+
+def _add_devices(router: APIRouter, local: Local) -> None:
+    @router.get("/devices", tags=["Devices"], summary="Display a listing of the resource.")
+    async def list_devices(request: Request) -> Response:
+        caller = caller_of(request)
+        default = await _default(local, caller)
+        found = await local.devices.visible(caller)
+        return answers.success([_row(local, device, default) for device in found])
+
+    @router.post("/devices", status_code=201, tags=["Devices"], summary="Register a remote agent (extension)")
+    async def register_device(body: RegisterDevice, request: Request) -> Response:
+        caller = caller_of(request)
+        device, is_new = await local.accounts.register_device(
+            caller.account, body.device_id, body.device_name, phone_number=body.phone_number, sms_rate=0.0
+        )
+        local.saw(device.id)
+        view = await own_device(local, caller, str(device.id))
+        row = _row(local, view, await _default(local, caller))
+        return answers.success(row, "Device registered successfully", 201 if is_new else 200)
+
+    @router.post("/devices/default-device", tags=["Devices"], summary="Set the user's default device.")
+    async def set_default_device(body: DefaultDevice, request: Request) -> Response:
+        caller = caller_of(request)
+        try:
+            device = await local.devices.find(caller, body.device_id)
+        except NoSuchDevice:
+            return answers.invalid({"device_id": ["The selected device id is invalid."]})
+        await local.accounts.change(caller.account, {"default_device": device.number})
+        data = {"id": device.number, "device_name": device.name, "is_default": True}
+        return answers.success(data, "Default device updated successfully")
+
+    @router.put("/devices/{id}", tags=["Devices"], summary="Change a device (extension)")
+    async def update_device(id: str, body: UpdateDevice, request: Request) -> Response:
+        caller = caller_of(request)
+        device = await own_device(local, caller, id)
+        given = body.model_dump(exclude_unset=True)
+        if device.route is not None:
+            _refuse_configured(caller, device, given)
+        values = {_COLUMNS[name]: value for name, value in given.items() if value is not None or name in _NULLABLE}
+        if values:
+            await local.accounts.change_device(device.number, values)
+        row = _row(local, await own_device(local, caller, str(device.number)), await _default(local, caller))
+        return answers.success(row, "Device updated successfully")
+
+
+def _add_remote(router: APIRouter, local: Local) -> None:
+    @router.post("/devices/{id}/claim", tags=["Remote agents"], summary="Claim messages (extension)")
+    async def claim(id: str, request: Request, body: Claim | None = None) -> Response:
+        device = await _remote(local, caller_of(request), id)
+        found = await local.accounts.agents.claim(device.number, (body or Claim()).limit)
+        local.gateway.committed()
+        now_ms = local.gateway.clock.utc_ms()
+        return answers.success([words.claimed(message, now_ms) for message in found], "Messages claimed")
+
+    @router.post("/devices/{id}/release", tags=["Remote agents"], summary="Give claimed messages back (extension)")
+    async def release(id: str, body: Release, request: Request) -> Response:
+        device = await _remote(local, caller_of(request), id)
+        released = await local.accounts.agents.release(device.number, body.ids)
+        local.gateway.committed()
+        return answers.success({"released": released}, "Messages released")
+
+    @router.get("/devices/{id}/events", tags=["Remote agents"], summary="Server-sent events (extension)")
+    async def events(id: str, request: Request) -> Response:
+        device = await _remote(local, caller_of(request), id)
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(_events(local, device.number), media_type="text/event-stream", headers=headers)
+
+    @router.post("/sms/inbound", status_code=201, tags=["Remote agents"], summary="Hand in a message (extension)")
+    async def inbound(body: InboundSms, request: Request) -> Response:
+        caller = caller_of(request)
+        device = None if body.device_id is None else await _handing_in(local, caller, body.device_id)
+        handed = HandedIn(
+            remote_id=body.message_id,
+            sender=body.sender_number,
+            text=body.message or "",
+            received_ms=None if body.received_at is None else _received_ms(body.received_at),
+            account=caller.account,
+            is_owner=caller.is_owner,
+            device=device,
+            sim_slot=body.sim_slot,
+        )
+        message, is_new = await local.accounts.agents.take_inbound(handed)
+        local.gateway.committed()
+        return answers.success(_taken(message), "SMS received", 201 if is_new else 200)
+
+
+# --- pieces -----------------------------------------------------------------------------------------
+
+
+async def _default(local: Local, caller: Caller) -> int | None:
+    account = await local.accounts.account(caller.account)
+    return None if account is None else account.default_device
+
+
+def _row(local: Local, device: DeviceView, default: int | None) -> words.Row:
+    return words.device(device, default, local.last_seen.get(device.number))
+
+
+async def _remote(local: Local, caller: Caller, key: str) -> DeviceView:
+    """A remote agent of the caller. Raises: Refused."""
+    device = await own_device(local, caller, key)
+    if device.route is not None:
+        raise Refused(answers.refusal(f'Device {device.number} is route "{device.route}" of this gateway itself'))
+    local.saw(device.number)
+    return device
+
+
+def _refuse_configured(caller: Caller, device: DeviceView, given: dict[str, object]) -> None:
+    if not caller.is_owner:
+        raise Refused(answers.refusal("This device belongs to the gateway; only its owner may change it.", 403))
+    errors = {
+        name: [f'This is a route of the gateway: set {key} of [[route]] "{device.route}" in its configuration.']
+        for name, key in _CONFIGURED.items()
+        if name in given
+    }
+    if errors:
+        raise Refused(answers.invalid(errors))
+
+
+async def _handing_in(local: Local, caller: Caller, reference: str) -> int | None:
+    """The agent's number; one that is unknown here is no reason to lose a message."""
+    try:
+        device = await local.devices.find(caller, reference)
+    except NoSuchDevice:
+        return None
+    local.saw(device.number)
+    return device.number if device.route is None else None
+
+
+def _received_ms(text: str) -> int:
+    at = parse_iso_utc(text)
+    if at is None or at < 0:
+        raise Refused(answers.invalid({"received_at": ["The received at field must be an ISO 8601 time."]}))
+    return at
+
+
+def _taken(message: Message) -> words.Row:
+    return {
+        "id": message.id,
+        "message_id": message.uid,
+        "sender_number": message.number,
+        "status": words.status(message.state),
+        "direction": message.direction,
+        "created_at": words.time(message.created_ms),
+    }
+
+
+async def _events(local: Local, device: int) -> AsyncIterator[bytes]:
+    """`message` with the number that waits: at once, and whenever newer ones wait; a comment while nothing does."""
+    changed = asyncio.Event()
+    local.gateway.watch(changed)
+    newest = -1
+    try:
+        while not local.stopping.is_set():
+            changed.clear()
+            waiting = await local.accounts.agents.waiting(device)
+            if newest < 0 or waiting.newest > newest:
+                yield f"event: message\ndata: {json.dumps({'pending': waiting.count})}\n\n".encode()
+            newest = max(newest, waiting.newest)
+            try:
+                async with asyncio.timeout(_KEEP_ALIVE_S):
+                    await changed.wait()
+                await asyncio.sleep(_SETTLE_S)
+            except TimeoutError:
+                local.saw(device)
+                yield b": still here\n\n"
+    finally:
+        local.gateway.unwatch(changed)

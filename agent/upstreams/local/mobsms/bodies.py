@@ -1,0 +1,215 @@
+"""Bodies of MobSMS requests, and what is allowed in them.
+
+Laravel turns an empty string into null before it validates; so does `Body`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from agent.hooks import problem_of
+from agent.model import MAX_PRIORITY, MIN_PRIORITY
+from agent.upstreams.local.devices import ACTIVE
+
+LONGEST_TEXT = 1600
+MOST_RECIPIENTS = 5000
+_LARGEST_AMOUNT = 1e9
+# TS 23.040 §9.2.3.12.1: the longest relative validity period, 63 weeks.
+_LONGEST_VALIDITY_S = 63 * 7 * 86_400
+_LARGEST_NUMBER = 2**53
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _number_as_text(value: object) -> object:
+    """Devices have a number and a string, and applications send either."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_recipient(value: object) -> object:
+    return {"number": value} if isinstance(value, str) else value
+
+
+def _callable(value: str) -> str:
+    if (problem := problem_of(value)) is not None:
+        raise ValueError(f"must be a valid URL: {problem}")
+    return value
+
+
+def _chosen(value: str) -> str:
+    if value == ACTIVE or value.startswith("route:") or value.isdecimal():
+        raise ValueError('must not be a number, "active" or begin with "route:"')
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be a valid email address")
+    return value.lower()
+
+
+DeviceReference = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=255)]
+Url = Annotated[str, AfterValidator(_callable)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
+Slot = Annotated[int, Field(ge=0, le=63)]
+Amount = Annotated[float, Field(ge=0, le=_LARGEST_AMOUNT, allow_inf_nan=False)]
+
+
+class Body(BaseModel):
+    """Unknown fields are ignored, as in Laravel."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_null(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: None if field == "" else field for name, field in value.items()}
+
+
+class Sending(Body):
+    """What both ways of sending share."""
+
+    message: str = Field(min_length=1, max_length=LONGEST_TEXT)
+    device_id: DeviceReference | None = None
+    price: Amount | None = None
+    my_id: str | None = Field(default=None, max_length=255)
+    sim_slot: Slot | None = None
+    priority: int = Field(default=0, ge=MIN_PRIORITY, le=MAX_PRIORITY)
+    valid_for_s: float | None = Field(default=None, ge=1, le=_LONGEST_VALIDITY_S, allow_inf_nan=False)
+    callback_url: Url | None = None
+
+
+class SendSms(Sending):
+    """POST /api/sms."""
+
+    recipient_number: str = Field(
+        min_length=1, max_length=64, validation_alias=AliasChoices("recipient_number", "phone")
+    )
+
+
+class Recipient(BaseModel):
+    """One of many."""
+
+    number: str = Field(max_length=64)
+    name: str | None = Field(default=None, max_length=255)
+
+
+class SendBulk(Sending):
+    """POST /api/sms/bulk."""
+
+    recipients: list[Annotated[Recipient, BeforeValidator(_as_recipient)]] = Field(
+        min_length=1, max_length=MOST_RECIPIENTS
+    )
+
+
+class UpdateSms(Body):
+    """PUT /api/sms/{id}."""
+
+    status: Literal["pending", "sent", "delivered", "failed", "received"] | None = None
+    error_message: str | None = Field(default=None, max_length=1000)
+
+
+class CreateToken(Body):
+    """POST /api/tokens."""
+
+    name: Name
+    abilities: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(default=None, max_length=50)
+
+
+class Login(Body):
+    """POST /api/login."""
+
+    email: str = Field(max_length=255)
+    password: str = Field(max_length=1000)
+
+
+class Register(Body):
+    """POST /api/register."""
+
+    name: Name
+    email: Email
+    password: str = Field(min_length=6, max_length=1000)
+    password_confirmation: str = Field(max_length=1000)
+
+    @field_validator("password_confirmation")
+    @classmethod
+    def _is_repeated(cls, value: str, info: ValidationInfo) -> str:
+        if value != info.data.get("password", value):
+            raise ValueError("does not match the password")
+        return value
+
+
+class Settings(Body):
+    """PUT /api/settings."""
+
+    keep_inbound: bool | None = None
+
+
+class Webhooks(Body):
+    """PUT /api/webhooks. A field that is absent stays as it is; null removes."""
+
+    webhook_url_incoming: Url | None = None
+    webhook_url_status: Url | None = None
+
+
+class DefaultDevice(Body):
+    """POST /api/devices/default-device."""
+
+    device_id: DeviceReference
+
+
+class RegisterDevice(Body):
+    """POST /api/devices, ours."""
+
+    device_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_chosen)]
+    device_name: Name
+    phone_number: str | None = Field(default=None, max_length=32)
+
+
+class UpdateDevice(Body):
+    """PUT /api/devices/{id}, ours. A field that is absent stays as it is."""
+
+    device_name: Name | None = None
+    phone_number: str | None = Field(default=None, max_length=32)
+    is_active: bool | None = None
+    sms_rate: Amount | None = None
+    send_delay_seconds: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
+    default_sim_slot: Slot | None = None
+
+
+class Claim(Body):
+    """POST /api/devices/{id}/claim, ours."""
+
+    limit: int = Field(default=50, ge=0, le=1000)
+
+
+class Release(Body):
+    """POST /api/devices/{id}/release, ours."""
+
+    ids: list[Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)]] = Field(max_length=1000)
+
+
+class InboundSms(Body):
+    """POST /api/sms/inbound, ours. `message_id` is the fixed id by which it is taken once."""
+
+    message_id: str = Field(min_length=1, max_length=64)
+    sender_number: str = Field(min_length=1, max_length=64)
+    message: str | None = Field(default=None, max_length=50_000)
+    received_at: str | None = Field(default=None, max_length=64)
+    sim_slot: Slot | None = None
+    device_id: DeviceReference | None = None

@@ -1,0 +1,51 @@
+"""What applications are told by webhook: states of their messages, and messages that came in."""
+
+from __future__ import annotations
+
+import json
+
+from agent.clock import iso_utc
+from agent.hooks import Call
+from agent.model import Message, MessageState, Report
+from agent.upstreams.local.context import Local
+from agent.upstreams.local.mobsms import words
+from agent.upstreams.local.mobsms.words import Row
+
+_TOLD = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.FAILED, MessageState.EXPIRED})
+_FINAL = _TOLD - {MessageState.SENT}
+
+
+async def tell_state(local: Local, report: Report) -> None:
+    """Put the calls for one state into the table. Raises: JournalError."""
+    if report.state not in _TOLD:
+        return
+    message = report.message
+    account = await local.accounts.account(message.account or await local.accounts.owner())
+    addresses = [] if account is None or account.webhook_status is None else [account.webhook_status]
+    own = message.attributes.get("callback_url")
+    if isinstance(own, str) and report.state in _FINAL and own not in addresses:
+        addresses.append(own)
+    if not addresses or account is None:
+        return
+    data = words.message(message, state=report.state, error=report.error)
+    body = _body("status", data, report.at_ms)
+    key = f"event:{report.event_id}"
+    await local.gateway.hooks.add([Call(key, message.id, account.id, address, body) for address in addresses])
+
+
+async def tell_inbound(local: Local, message: Message) -> None:
+    """Put the call for an inbound message into the table; where its account keeps no inbound, the text goes from
+    the history once nobody else waits for it. Raises: JournalError."""
+    account = await local.accounts.account(message.account or await local.accounts.owner())
+    if account is None:
+        return
+    if account.webhook_incoming is not None:
+        body = _body("incoming", words.message(message), message.created_ms)
+        key = f"inbound:{message.uid}"
+        await local.gateway.hooks.add([Call(key, message.id, account.id, account.webhook_incoming, body)])
+    if not account.keep_inbound:
+        await local.accounts.blank_inbound(message.id, local.name)
+
+
+def _body(event: str, data: Row, at_ms: int) -> str:
+    return json.dumps({"event": event, "data": data, "timestamp": iso_utc(at_ms)}, ensure_ascii=False)

@@ -1,0 +1,117 @@
+"""The journal's thread: grouped commits, durability before answers, and a disk that is full."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.journal.schema import JournalError, connect_writer
+from agent.journal.store import Journal, landed
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    journal = Journal(tmp_path / "state" / "journal.db")
+    await journal.start(1)
+    yield journal
+    await journal.close()
+
+
+def put(key: str) -> object:
+    return lambda con: con.execute("INSERT INTO meta VALUES (?, '1')", (key,)).rowcount
+
+
+async def keys(journal: Journal) -> set[str]:
+    return {row[0] for row in await journal.read(lambda con: con.execute("SELECT key FROM meta").fetchall())}
+
+
+async def test_a_failing_write_undoes_only_itself(journal: Journal) -> None:
+    results = await asyncio.gather(
+        journal.write(put("a"), patience_s=0.05),  # type: ignore[arg-type]
+        journal.write(put("a"), patience_s=0.05),  # type: ignore[arg-type]
+        journal.write(put("b"), patience_s=0.05),  # type: ignore[arg-type]
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [int, sqlite3.IntegrityError, int]
+    assert {"a", "b"} <= await keys(journal)
+
+
+async def test_writes_that_may_wait_share_a_commit(journal: Journal) -> None:
+    before = journal.commits
+    await asyncio.gather(*(journal.write(put(f"k{n}"), patience_s=0.05) for n in range(50)))  # type: ignore[arg-type]
+    assert journal.commits - before <= 2
+
+
+async def test_early_result_comes_before_its_commit_and_cancelling_one_waiter_leaves_the_other(
+    journal: Journal,
+) -> None:
+    result, durable = await journal.write_early(put("early"))  # type: ignore[arg-type]
+    assert result == 1
+    waiter = asyncio.create_task(landed(durable))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    await landed(durable)
+    assert "early" in await keys(journal)
+
+
+async def test_readers_cannot_write(journal: Journal) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await journal.read(put("x"))  # type: ignore[arg-type]
+
+
+async def test_full_disk_releases_the_ballast_for_what_is_in_the_air(journal: Journal) -> None:
+    await journal.write(lambda con: con.execute("CREATE TABLE big (x BLOB)"))
+    pages = await journal.read(lambda con: con.execute("PRAGMA page_count").fetchone()[0])
+    ballast = journal.path.with_suffix(".ballast")
+    assert ballast.exists()
+
+    def fill(con: sqlite3.Connection) -> None:
+        # The pager's own limit stands for the full disk; the ballast's release lifts it, as freed space would.
+        limit = pages + 2 if ballast.exists() else 2**30
+        con.execute(f"PRAGMA max_page_count = {limit}")
+        con.execute("INSERT INTO big VALUES (zeroblob(200000))")
+
+    await journal.write(fill)
+    assert not ballast.exists()
+    assert await journal.read(lambda con: con.execute("SELECT count(*) FROM big").fetchone()[0]) == 1
+
+
+async def test_without_room_nothing_is_half_kept_and_the_next_write_works(journal: Journal) -> None:
+    journal.path.with_suffix(".ballast").unlink()
+    await journal.write(lambda con: con.execute("CREATE TABLE big (x BLOB)"))
+
+    def fill(con: sqlite3.Connection) -> None:
+        con.execute("INSERT INTO meta VALUES ('half', '1')")
+        con.execute(f"PRAGMA max_page_count = {con.execute('PRAGMA page_count').fetchone()[0] + 1}")
+        con.execute("INSERT INTO big VALUES (zeroblob(200000))")
+
+    with pytest.raises(JournalError, match="free some space"):
+        await journal.write(fill)
+    await journal.write(lambda con: con.execute(f"PRAGMA max_page_count = {2**30}"))
+    await journal.write(put("after"))  # type: ignore[arg-type]
+    assert "half" not in await keys(journal)
+
+
+def test_a_newer_journal_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    connect_writer(path, 1).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="written by a newer phonebridge"):
+        connect_writer(path, 1)
+
+
+def test_a_foreign_database_and_garbage_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    with pytest.raises(JournalError, match="is not a phonebridge journal"):
+        connect_writer(foreign, 1)
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"no database at all" * 500)
+    with pytest.raises(JournalError, match="cannot be opened"):
+        connect_writer(garbage, 1)

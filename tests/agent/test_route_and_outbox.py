@@ -1,0 +1,396 @@
+"""Messages through real gateway, outbox, journal and routes; only the modem is a script."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from agent.model import Job
+from drivers.api import (
+    LateOutcome,
+    NoSim,
+    NotReady,
+    OutcomeUnknown,
+    PartToSend,
+    PortAbsent,
+    Refused,
+    RouteRefused,
+    Submitted,
+    TryLater,
+)
+from tests.agent.fakes import Box, FakeModem, report
+
+TO = "+4915112345678"
+
+
+async def test_accepted_message_is_sent_and_delivered(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "hello")])
+        await box.until(accepted.message_id, "sent")
+        await modem.contexts[0].emit(report(modem, 1, TO))
+        await box.until(accepted.message_id, "delivered")
+        kinds = [event.kind for event in await box.gateway.history(accepted.message_id or 0)]
+        assert kinds == ["accepted", "sending", "sent", "delivered"]
+
+
+async def test_message_waits_for_a_modem_that_comes_later(tmp_path: Path) -> None:
+    modem = FakeModem(open_errors=[PortAbsent("no such port")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "hello")])
+        box.start()
+        await box.until(accepted.message_id, "sent")
+        assert modem.texts() == ["hello"]
+
+
+async def test_parts_follow_each_other_with_one_reference_and_in_order(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}, routes={"a": {"send_delay_s": 3}}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "one|two|three")])
+        await box.until(accepted.message_id, "sent", timeout_s=2)
+        parts = [part for _, part in modem.sent]
+        assert [part.sequence for part in parts] == [1, 2, 3]
+        assert {part.total for part in parts} == {3}
+        assert len({part.reference for part in parts}) == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        (Job("not a number", "x"), "is not a phone number"),
+        (Job("", "x"), "there is no recipient"),
+        (Job(TO, ""), "the text is empty"),
+        (Job(TO, "|".join("x" * 26)), "the text needs 26 parts, 25 are allowed"),
+        (Job(TO, "x", sim_slot=7), "there is no SIM slot 7"),
+        (Job(TO, "x", route="zz"), 'there is no route "zz"'),
+        (Job(TO, "x", priority=300), "priority 300 is not between"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_bad_message_fails_with_its_reason_and_others_go(tmp_path: Path, job: Job, reason: str) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        bad, good = await box.gateway.accept("cli", [job, Job(TO, "good")])
+        await box.until(good.message_id, "sent")
+        assert bad.state == "failed"
+        assert reason in (bad.error or "")
+        assert modem.texts() == ["good"]
+
+
+async def test_priority_goes_before_age(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        jobs = [Job(f"+49151000000{n}", f"text {n}", priority=priority) for n, priority in enumerate((0, 0, 5, -5))]
+        accepted = await box.gateway.accept("cli", jobs)
+        box.start()
+        await box.until(accepted[3].message_id, "sent")
+        assert modem.texts() == ["text 2", "text 0", "text 1", "text 3"]
+
+
+async def test_slot_decides_and_messages_without_one_spread(tmp_path: Path) -> None:
+    modems = {"a": FakeModem(radio_s=0.02), "b": FakeModem(iccid="8949000000000000002", radio_s=0.02)}
+    async with Box(tmp_path, modems) as box:
+        box.start()
+        accepted = await box.gateway.accept("cli", [Job(f"+4915100000{n:02d}", "s", sim_slot=1) for n in range(4)])
+        accepted += await box.gateway.accept("cli", [Job(f"+4915200000{n:02d}", "any") for n in range(10)])
+        for item in accepted:
+            await box.until(item.message_id, "sent")
+        assert modems["a"].texts() == ["any"] * len(modems["a"].sent)
+        assert modems["b"].texts().count("s") == 4
+        assert modems["a"].sent
+        assert "any" in modems["b"].texts()
+
+
+async def test_temporary_refusal_is_tried_again_and_releases_the_line(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[TryLater("congestion", delays_s=(0.2, 0.2), code="CMS 42")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        first, other, later = await box.gateway.accept(
+            "cli", [Job(TO, "first"), Job("+4930123456", "other"), Job(TO, "later")]
+        )
+        for item in (first, other, later):
+            await box.until(item.message_id, "sent")
+        # "later" goes to the same recipient, so it must not overtake "first".
+        assert modem.texts() == ["first", "other", "first", "later"]
+
+
+async def test_refusals_that_never_end_fail_the_message(tmp_path: Path) -> None:
+    busy = TryLater("congestion", delays_s=(0.01, 0.01), code="CMS 42")
+    modem = FakeModem(answers=[busy, busy, busy])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "failed")
+        message = await box.gateway.message(accepted.message_id or 0)
+        assert message is not None
+        assert message.error == "congestion (CMS 42); no more tries"
+        assert len(modem.sent) == 3
+
+
+async def test_permanent_refusal_cancels_the_unsent_siblings(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[Submitted(1), Refused("unassigned number", code="CMS 1")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "one|two|three")])
+        await box.until(accepted.message_id, "failed")
+        assert modem.texts() == ["one", "two"]
+
+
+async def test_no_service_counts_no_attempt(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[NotReady("no network")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "sent")
+        assert len(modem.sent) == 2
+
+
+async def test_a_sim_that_may_not_send_parks_the_route_and_the_other_takes_over(tmp_path: Path) -> None:
+    modems = {
+        "a": FakeModem(answers=[RouteRefused("barred", code="CMS 8")]),
+        "b": FakeModem(iccid="8949000000000000002", open_errors=[PortAbsent("later")]),
+    }
+    async with Box(tmp_path, modems) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "sent", timeout_s=6)
+        assert len(modems["a"].sent) == 1
+        assert modems["b"].texts() == ["x"]
+        assert box.gateway.routes["a"].view().state == "refused"
+
+
+async def test_unknown_outcome_is_resent_once_and_flagged(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[OutcomeUnknown("no answer")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        first, second = await box.gateway.accept("cli", [Job(TO, "x"), Job(TO, "y")])
+        await box.until(first.message_id, "unknown")
+        assert modem.texts() == ["x"], "nothing else goes to a recipient with an unknown outcome"
+        await box.until(second.message_id, "sent")
+        assert modem.texts() == ["x", "x", "y"]
+        message = await box.gateway.message(first.message_id or 0)
+        assert message is not None
+        assert message.may_be_double
+
+
+async def test_unknown_outcome_fails_where_the_owner_wants_no_double(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[OutcomeUnknown("no answer")])
+    async with Box(tmp_path, {"a": modem}, on_unknown="fail") as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "failed")
+        assert modem.texts() == ["x"]
+        await modem.contexts[0].emit(report(modem, 9, TO))
+        await asyncio.sleep(0)
+        assert await box.state(accepted.message_id) == "failed", "a report that fits no attempt changes nothing"
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed", "pending"])
+async def test_a_report_settles_an_unknown_outcome_and_nothing_is_resent(tmp_path: Path, outcome: str) -> None:
+    modem = FakeModem(answers=[OutcomeUnknown("no answer")])
+    async with Box(tmp_path, {"a": modem}, unknown_wait_s=60) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "unknown")
+        await modem.contexts[0].emit(report(modem, 77, TO, outcome))
+        assert await box.state(accepted.message_id) == {"pending": "sent"}.get(outcome, outcome)
+        assert modem.texts() == ["x"]
+
+
+async def test_late_answer_settles_an_unknown_outcome(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[OutcomeUnknown("no answer")])
+    async with Box(tmp_path, {"a": modem}, unknown_wait_s=60) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "one|two")])
+        await box.until(accepted.message_id, "unknown")
+        modem.on_open = [LateOutcome(modem.iccid, submitted=Submitted(5))]
+        modem.lost.set()
+        await box.until(accepted.message_id, "sent")
+        assert modem.texts() == ["one", "two"]
+        assert modem.contexts[1].leftover
+
+
+async def test_crash_between_claim_and_answer_is_unknown_and_resent_once(tmp_path: Path) -> None:
+    hang = asyncio.Event()
+
+    async def never(_: PartToSend) -> Submitted:
+        await hang.wait()
+        raise AssertionError
+
+    modem = FakeModem(answers=[never])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        while not modem.sent:
+            await asyncio.sleep(0.01)
+        again = await box.crash()
+        assert await again.state(accepted.message_id) == "unknown"
+        again.start()
+        await again.until(accepted.message_id, "sent")
+        assert modem.texts() == ["x", "x"]
+        await again.__aexit__()
+
+
+async def test_report_before_the_answer_is_applied_when_the_answer_comes(tmp_path: Path) -> None:
+    modem = FakeModem()
+
+    async def early(part: PartToSend) -> Submitted:
+        await modem.contexts[0].emit(report(modem, 42, part.recipient))
+        return Submitted(42)
+
+    modem.answers = [early]
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await box.until(accepted.message_id, "delivered")
+        states = [event.state for event in await box.gateway.history(accepted.message_id or 0) if event.state]
+        assert states == ["sending", "sent", "delivered"]
+
+
+async def test_cancel_before_any_attempt_and_not_after(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        (waiting,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        assert await box.gateway.cancel(waiting.message_id or 0)
+        box.start()
+        (sent,) = await box.gateway.accept("cli", [Job(TO, "y")])
+        await box.until(sent.message_id, "sent")
+        assert not await box.gateway.cancel(sent.message_id or 0)
+        assert modem.texts() == ["y"]
+        assert await box.state(waiting.message_id) == "cancelled"
+
+
+async def test_send_delay_spaces_messages_across_a_restart(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}, routes={"a": {"send_delay_s": 0.4}}) as box:
+        jobs = [Job(f"+491510000{n:03d}", str(n)) for n in range(4)]
+        accepted = await box.gateway.accept("cli", jobs)
+        box.start()
+        await box.until(accepted[1].message_id, "sent")
+        again = await box.crash()
+        again.start()
+        await again.until(accepted[3].message_id, "sent")
+        times = [at for at, _ in modem.sent]
+        assert min(after - before for before, after in pairwise(times)) >= 0.4
+        await again.__aexit__()
+
+
+async def test_servers_delay_spaces_one_upstream_over_all_routes_and_leaves_others_alone(tmp_path: Path) -> None:
+    modems = {"a": FakeModem(), "b": FakeModem(iccid="8949000000000000002")}
+    async with Box(tmp_path, modems) as box:
+        await box.gateway.ensure_upstream("srv", "srv")
+        await box.gateway.set_device("srv", send_delay_s=0.3, default_sim_slot=None, is_active=True, keep_inbound=True)
+        slow = await box.gateway.accept("srv", [Job(f"+491510000{n:03d}", f"srv {n}") for n in range(3)])
+        free = await box.gateway.accept("cli", [Job(f"+491520000{n:03d}", f"cli {n}") for n in range(6)])
+        urgent = await box.gateway.accept("srv", [Job("+491530000000", "urgent", priority=100)])
+        box.start()
+        for item in (*slow, *free, *urgent):
+            await box.until(item.message_id, "sent")
+        sent = sorted([*modems["a"].sent, *modems["b"].sent], key=lambda item: item[0])
+        times = {part.body.decode(): at for at, part in sent}
+        gaps = [times[f"srv {n + 1}"] - times[f"srv {n}"] for n in range(2)]
+        assert min(gaps) >= 0.3
+        assert times["cli 5"] < times["srv 1"]
+        assert times["urgent"] < times["srv 1"]
+
+
+async def test_pause_lasts_over_a_restart(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        await box.gateway.pause("a", is_paused=True)
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        await asyncio.sleep(0.1)
+        assert modem.texts() == []
+        await box.gateway.pause("a", is_paused=False)
+        await box.until(accepted.message_id, "sent")
+
+
+async def test_validity_ends_what_nobody_sent(tmp_path: Path) -> None:
+    modem = FakeModem(open_errors=[PortAbsent("away")])
+    async with Box(tmp_path, {"a": modem}) as box:
+        short, lasting = await box.gateway.accept("cli", [Job(TO, "x", valid_for_s=0.05), Job(TO, "y", valid_for_s=60)])
+        await asyncio.sleep(0.1)
+        box.start()
+        await box.until(lasting.message_id, "sent")
+        assert await box.state(short.message_id) == "expired"
+        assert modem.sent[0][1].validity_s == 60
+
+
+async def test_missing_sim_fails_with_a_sentence_or_goes_to_the_fallback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.route._NO_SIM_CERTAIN_S", 0.0)
+    modems = {
+        "a": FakeModem(open_errors=[NoSim("no SIM")] * 9),
+        "b": FakeModem(iccid="8949000000000000002", open_errors=[NoSim("no SIM")] * 9),
+        "c": FakeModem(iccid="8949000000000000003"),
+    }
+    async with Box(tmp_path, modems, routes={"b": {"fallback": "c"}}) as box:
+        early = await box.gateway.accept("cli", [Job(TO, "a1", sim_slot=0), Job(TO, "b1", sim_slot=1)])
+        box.start()
+        while box.gateway.routes["b"].view().state != "no SIM" or box.gateway.routes["c"].view().state != "ready":
+            await asyncio.sleep(0.01)
+        await box.gateway.move_stranded()
+        late = await box.gateway.accept("cli", [Job(TO, "a2", sim_slot=0), Job(TO, "b2", sim_slot=1)])
+        for item in (early[1], late[1]):
+            await box.until(item.message_id, "sent")
+        assert modems["c"].texts() == ["b1", "b2"]
+        for item in (early[0], late[0]):
+            message = await box.gateway.message(item.message_id or 0)
+            assert message is not None
+            assert message.error == "there is no SIM in slot 0 (route a)"
+
+
+async def test_old_messages_of_a_new_journal_are_held_until_released(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        old = box.clock.utc_ms() - 48 * 3_600_000
+        (held,) = await box.gateway.accept("cli", [Job(TO, "old", remote_id="1", created_ms=old)])
+        assert await box.state(held.message_id) == "held"
+        assert await box.gateway.release(None) == 1
+        await box.until(held.message_id, "sent")
+
+
+async def test_known_remote_id_is_answered_and_never_sent_again_even_after_deletion(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (first,) = await box.gateway.accept("cli", [Job(TO, "x", remote_id="7")])
+        await box.until(first.message_id, "sent")
+        (again,) = await box.gateway.accept("cli", [Job(TO, "x", remote_id="7")])
+        assert (again.is_new, again.state) == (False, "sent")
+        await box.gateway.delete(first.message_id or 0)
+        (third,) = await box.gateway.accept("cli", [Job(TO, "x", remote_id="7")])
+        assert (third.is_new, third.state) == (False, "sent")
+        assert modem.texts() == ["x"]
+
+
+async def test_stop_waits_for_the_part_in_flight_and_records_it(tmp_path: Path) -> None:
+    modem = FakeModem(radio_s=0.3)
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        first, second = await box.gateway.accept("cli", [Job(TO, "x"), Job(TO, "y")])
+        while not modem.sent:
+            await asyncio.sleep(0.01)
+        await box.gateway.routes["a"].drain()
+        assert await box.state(first.message_id) == "sent"
+        assert await box.state(second.message_id) == "queued"
+
+
+async def test_rate_per_minute_holds_the_route(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}, routes={"a": {"rate_per_minute": 2}}) as box:
+        box.start()
+        accepted = await box.gateway.accept("cli", [Job(f"+491510000{n:03d}", str(n)) for n in range(3)])
+        await box.until(accepted[1].message_id, "sent")
+        await asyncio.sleep(0.1)
+        assert len(modem.sent) == 2
+        assert await box.state(accepted[2].message_id) == "queued"

@@ -1,0 +1,104 @@
+"""Imports point one way (DESIGN decision 6), read from the syntax trees."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
+
+
+def _files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = path.relative_to(ROOT).with_suffix("").parts[: -node.level] if node.level else ()
+            module = ".".join((*parents, *([node.module] if node.module else ())))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _offences(paths: list[Path], is_wrong: object) -> list[str]:
+    assert callable(is_wrong)
+    return [f"{path.relative_to(ROOT)}: {name}" for path in paths for name in _imports(path) if is_wrong(name)]
+
+
+def _is_in(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def test_drivers_never_import_the_agent() -> None:
+    assert _offences(_files("drivers"), lambda name: _is_in(name, "agent")) == []
+
+
+def test_the_agent_uses_only_the_codec_and_the_contract_of_drivers() -> None:
+    allowed = ("drivers.api", "drivers.sms")
+    # The demo and the control of the simulator belong to the CLI, which starts it as a process of its own.
+    paths = [path for path in _files("agent") if "cli" not in path.parts]
+    assert (
+        _offences(paths, lambda name: _is_in(name, "drivers") and name != "drivers" and not _is_in(name, *allowed))
+        == []
+    )
+
+
+def test_the_codec_imports_nothing_of_ours_but_itself() -> None:
+    wrong = _offences(
+        _files("drivers/sms"),
+        lambda name: (
+            _is_in(name, "agent", "asyncio", "time", "structlog", "logging")
+            or (_is_in(name, "drivers") and name != "drivers" and not _is_in(name, "drivers.sms", "drivers.api"))
+        ),
+    )
+    assert wrong == []
+
+
+def test_the_simulator_shares_no_code_with_driver_and_codec() -> None:
+    wrong = _offences(
+        _files("drivers/simulator"),
+        lambda name: _is_in(name, "drivers") and name != "drivers" and not _is_in(name, "drivers.simulator"),
+    )
+    assert wrong == []
+
+
+def test_upstreams_see_only_gateway_model_and_contract() -> None:
+    inner = ("agent.outbox", "agent.route", "agent.inbox", "agent.feed", "agent.daemon", "agent.cli", "agent.control")
+    paths = [path for path in _files("agent/upstreams") if path.name != "api.py"]
+    assert _offences(paths, lambda name: _is_in(name, *inner)) == []
+
+
+@pytest.mark.parametrize("package", ["agent", "drivers"])
+def test_sql_stands_only_in_the_journal(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in _files(package)
+        if "journal" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(SQL_WORDS)
+    ]
+    assert wrong == []
+
+
+def test_pyserial_is_imported_only_by_the_link_and_the_port_list() -> None:
+    paths = [path for path in (*_files("agent"), *_files("drivers")) if path.name not in ("link.py",)]
+    assert _offences(paths, lambda name: _is_in(name, "serial", "serial_asyncio_fast")) == []
+
+
+def test_exception_is_caught_only_by_supervision_the_cli_and_the_journals_thread() -> None:
+    allowed = {"agent/supervise.py", "agent/journal/store.py"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (*_files("agent"), *_files("drivers"))
+        if str(path.relative_to(ROOT)) not in allowed and "cli" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "Exception"
+    ]
+    assert wrong == []
