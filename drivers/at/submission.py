@@ -17,6 +17,7 @@ from drivers.api import (
     PartToSend,
     Refused,
     Registration,
+    RouteRefused,
     SessionLost,
     SubmitError,
     Submitted,
@@ -134,19 +135,19 @@ class Submission:
     def _require_service(self) -> None:
         """Refuse what cannot be sent now.
 
-        Raises: NotReady.
+        Raises: NotReady; RouteRefused where waiting does not help; TryLater on a lost link.
         """
         if self._channel.lost is not None:
             raise TryLater(str(self._channel.lost), delays_s=LINK_LOST_DELAYS_S, code="link lost")
         registration = self._modem.registration
         if registration is Registration.ROAMING and not self._settings.roaming:
-            raise NotReady("The modem is roaming, and `roaming` is off for this route.")
+            raise RouteRefused("The modem is roaming, and `roaming` is off for this route.")
         # A modem that tells nothing of its registration is given the benefit of the doubt.
         if self._modem.domains and not registration.has_service:
             reason = "is denied service by the network" if registration is Registration.DENIED else "has no network"
             raise NotReady(f"The modem {reason}.")
         if self._modem.sim.smsc is None:
-            raise NotReady("The SIM card has no SMSC number; set `smsc` for this route.", code="CMS 330")
+            raise RouteRefused("The SIM card has no SMSC number; set `smsc` for this route.", code="CMS 330")
 
     def _kind(self, error: SubmitError) -> CauseClass | None:
         if error.code is None:

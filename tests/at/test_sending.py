@@ -276,7 +276,7 @@ async def test_roaming_is_a_choice(simulator: Start, harness: Make) -> None:
     sim = simulator("--registration", "5")
     route = harness(sim.ports[0], roaming=False)
     await route.open()
-    with pytest.raises(NotReady, match="roaming"):
+    with pytest.raises(RouteRefused, match="roaming"):
         await route.send()
 
 
@@ -284,7 +284,7 @@ async def test_a_missing_smsc_is_set_from_the_settings(simulator: Start, harness
     sim = simulator("--smsc", "")
     route = harness(sim.ports[0])
     await route.open()
-    with pytest.raises(NotReady, match="smsc"):
+    with pytest.raises(RouteRefused, match="smsc"):
         await route.send()
     await route.close()
     route = harness(sim.ports[0], smsc="+491710760000")
