@@ -13,14 +13,13 @@ import socket
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
-
 from agent import plugins
+from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Len, Secret
 
 DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
 _ENV_PREFIX = "PHONEBRIDGE_"
@@ -34,58 +33,61 @@ class ConfigError(ValueError):
     """The configuration cannot be used. `str()` is one sentence with the key."""
 
 
-class AgentSettings(BaseModel, extra="forbid"):
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f'"{value}" is not a time zone; use a name such as "Europe/Berlin"') from error
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
     """`[agent]`."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     state_dir: Path = Path("/var/lib/phonebridge")
-    device_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=100)
-    default_region: str | None = Field(default=None, pattern="^[A-Z]{2}$", description='two capital letters, e.g. "DE"')
-    timezone: str = "UTC"
+    device_name: Annotated[str, Len(1, 100)] = field(default_factory=socket.gethostname)
+    default_region: Annotated[str | None, Form("[A-Z]{2}", 'two capital letters, e.g. "DE"')] = None
+    timezone: Annotated[str, Check(_zone)] = "UTC"
     on_unknown: Literal["resend", "fail"] = "resend"
-    unknown_wait_s: float = Field(default=120, ge=0, le=86400)
-    max_parts: int = Field(default=25, ge=1, le=255)
-    max_backlog_age_h: float = Field(default=24, ge=0)
-    undelivered_days: float = Field(default=30, gt=0)
+    unknown_wait_s: Annotated[float, Ge(0), Le(86400)] = 120.0
+    max_parts: Annotated[int, Ge(1), Le(255)] = 25
+    max_backlog_age_h: Annotated[float, Ge(0)] = 24.0
+    undelivered_days: Annotated[float, Gt(0)] = 30.0
     clock: Literal["auto", "trusted"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     log_numbers: Literal["masked", "plain"] = "masked"
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f'"{value}" is not a time zone; use a name such as "Europe/Berlin"') from error
-        return value
+
+_NAME = Form("[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", 'up to 32 letters, digits, "_", "." or "-", e.g. "sim0"')
+_HOURS = Form("([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]", 'two times of day, e.g. "22:00-07:00"')
 
 
-class RouteSettings(BaseModel, extra="forbid"):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
     """The `[[route]]` keys that every driver shares."""
 
-    name: str = Field(
-        pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$",
-        description='up to 32 letters, digits, "_", "." or "-", e.g. "sim0"',
-    )
+    __pydantic_config__: ClassVar = STRICT
+
+    name: Annotated[str, _NAME]
     driver: str = "at"
-    sim_slot: int | None = Field(default=None, ge=0, le=63)
-    send_delay_s: float = Field(default=0, ge=0, le=86400)
-    rate_per_minute: int | None = Field(default=None, ge=1)
-    rate_per_hour: int | None = Field(default=None, ge=1)
-    rate_per_day: int | None = Field(default=None, ge=1)
-    quiet_hours: str | None = Field(
-        default=None,
-        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
-        description='two times of day, e.g. "22:00-07:00"',
-    )
+    sim_slot: Annotated[int, Ge(0), Le(63)] | None = None
+    send_delay_s: Annotated[float, Ge(0), Le(86400)] = 0.0
+    rate_per_minute: Annotated[int, Ge(1)] | None = None
+    rate_per_hour: Annotated[int, Ge(1)] | None = None
+    rate_per_day: Annotated[int, Ge(1)] | None = None
+    quiet_hours: Annotated[str | None, _HOURS] = None
     prefixes: tuple[str, ...] = ()
     fallback: str | None = None
-    fallback_after_s: float = Field(default=60, ge=0)
+    fallback_after_s: Annotated[float, Ge(0)] = 60.0
     status_reports: bool = True
 
 
-class RouteConfig(BaseModel, arbitrary_types_allowed=True):
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
     """One route: the shared keys, and those of its driver."""
 
     settings: RouteSettings
@@ -96,14 +98,18 @@ class RouteConfig(BaseModel, arbitrary_types_allowed=True):
         return self.settings.name
 
 
-class RetentionSettings(BaseModel, extra="forbid"):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
     """`[retention]`."""
 
-    partial_after_h: float = Field(default=24, gt=0, le=24 * 30)
+    __pydantic_config__: ClassVar = STRICT
+
+    partial_after_h: Annotated[float, Gt(0), Le(24 * 30)] = 24.0
 
 
-class Config(BaseModel, arbitrary_types_allowed=True):
-    """The whole configuration, checked. `upstreams` hold each upstream's own settings model."""
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, checked. `upstreams` hold each upstream's own settings."""
 
     agent: AgentSettings
     routes: tuple[RouteConfig, ...]
@@ -112,24 +118,9 @@ class Config(BaseModel, arbitrary_types_allowed=True):
     warnings: tuple[str, ...] = ()
 
 
-class _Environment(BaseSettings):
-    """Only declares what may stand in the environment; read raw by `_environment`."""
-
-    model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, env_nested_delimiter="__", extra="ignore")
-
-    agent: dict[str, Any] = {}
-    route: dict[str, Any] = {}
-    upstream: dict[str, Any] = {}
-    retention: dict[str, Any] = {}
-
-
-class _Variables(EnvSettingsSource):
-    """Takes values as they stand and only lists as JSON, so that a key such as 12345 stays a text."""
-
-    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        if not str(value).startswith("["):
-            raise ValueError("not a list")
-        return super().decode_complex_value(field_name, field, value)
+def keys_of(settings: type[Any]) -> tuple[str, ...]:
+    """The keys that a settings class declares."""
+    return tuple(key.name for key in fields(settings))
 
 
 def load(path: Path) -> Config:
@@ -139,7 +130,7 @@ def load(path: Path) -> Config:
     """
     raw = _read(path)
     config = parse(_with_environment(raw))
-    return config.model_copy(update={"warnings": (*config.warnings, *_readable_secrets(path, raw))})
+    return replace(config, warnings=(*config.warnings, *_readable_secrets(path, raw)))
 
 
 def state_dir(path: Path) -> Path:
@@ -148,7 +139,7 @@ def state_dir(path: Path) -> Path:
     Raises: ConfigError.
     """
     given = _table(_with_environment({"agent": _table(_read(path), "agent")}, ("agent",)), "agent")
-    value = given.get("state_dir", AgentSettings.model_fields["state_dir"].default)
+    value = given.get("state_dir", AgentSettings().state_dir)
     if not isinstance(value, (str, Path)):
         raise ConfigError("agent.state_dir: should be a path in quotes")
     return Path(value)
@@ -168,7 +159,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
     return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention)
 
 
-def secret(value: SecretStr | None, file: Path | None, where: str) -> str | None:
+def secret(value: Secret | None, file: Path | None, where: str) -> str | None:
     """A secret given in place or by `…_file`, without its trailing newline.
 
     Raises: ConfigError when the file cannot be read or both are given.
@@ -202,17 +193,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _route(table: dict[str, Any], index: int) -> RouteConfig:
     where = f"route[{table.get('name', index)}]"
-    name = table.get("driver", RouteSettings.model_fields["driver"].default)
+    name = table.get("driver", "at")
     try:
         driver = plugins.load_driver(str(name))
     except plugins.UnknownPlugin as error:
         raise ConfigError(_unknown(f"{where}.driver", str(name), error.known, "driver")) from error
-    keys = (*RouteSettings.model_fields, *driver.Settings.model_fields)
+    keys = (*keys_of(RouteSettings), *keys_of(driver.Settings))
     for key in table:
         if key not in keys:
             raise ConfigError(_unknown(f"{where}.{key}", key, keys))
-    shared = {key: value for key, value in table.items() if key in RouteSettings.model_fields}
-    own = {key: value for key, value in table.items() if key not in RouteSettings.model_fields}
+    shared = {key: value for key, value in table.items() if key in keys_of(RouteSettings)}
+    own = {key: value for key, value in table.items() if key not in keys_of(RouteSettings)}
     settings = _build(RouteSettings, shared, where)
     return RouteConfig(settings=settings, driver=_build(driver.Settings, own, where))
 
@@ -267,29 +258,32 @@ def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return value
 
 
-def _build(model: type[BaseModel], table: dict[str, Any], where: str) -> Any:
+def _build(settings: type[Any], table: dict[str, Any], where: str) -> Any:
+    # Imported here: the daemon reads its configuration in a process that ends (agent/cli/run.py).
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
     try:
-        return model.model_validate(table)
+        return TypeAdapter(settings).validate_python(table)
     except ValidationError as error:
         faults = error.errors()
         # A misspelt key makes the right one missing: the spelling is the news.
-        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+        first = next((fault for fault in faults if fault["type"] == _EXTRA), faults[0])
         path = ".".join(str(step) for step in (where, *first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(_unknown(path, str(first["loc"][-1]), model.model_fields)) from None
+        if first["type"] == _EXTRA:
+            raise ConfigError(_unknown(path, str(first["loc"][-1]), keys_of(settings))) from None
         if first["type"] == "missing":
             raise ConfigError(f"{path} is missing") from None
-        raise ConfigError(f"{path}: {_said(model, first)}") from None
+        raise ConfigError(f"{path}: {_said(first)}") from None
 
 
-def _said(model: type[BaseModel], fault: Any) -> str:
+_EXTRA = "unexpected_keyword_argument"
+
+
+def _said(fault: Any) -> str:
     key = str(fault["loc"][0]) if fault["loc"] else ""
     message = str(fault["msg"])
     if fault["type"] == "value_error":
         return message.removeprefix("Value error, ")
-    form = model.model_fields[key].description if key in model.model_fields else None
-    if fault["type"] == "string_pattern_mismatch" and form is not None:
-        message = f"should be {form}"
     given = "" if key in _SECRETS or not isinstance(fault["input"], (str, int, float)) else f", not {fault['input']!r}"
     return message.removeprefix("Input ") + given
 
@@ -325,9 +319,14 @@ def _environment() -> dict[str, dict[str, Any]]:
         if variable.startswith(_ENV_PREFIX) and rest and section.lower() not in _SECTIONS:
             known = [name.upper() for name in _SECTIONS]
             raise ConfigError(_unknown(f"environment variable {variable}", section, known, "section"))
+    if not any(variable.startswith(_ENV_PREFIX) for variable in os.environ):
+        return {}
+    # Imported here: pydantic-settings takes 2 MB, and most boxes set everything in the file.
+    from agent import environment  # noqa: PLC0415
+
     try:
-        return _Variables(_Environment)()
-    except SettingsError as error:
+        return environment.read(_ENV_PREFIX)
+    except environment.Unreadable as error:
         raise ConfigError(
             f"the environment: {error}; write {_ENV_PREFIX}SECTION__KEY=value, e.g. {_ENV_PREFIX}AGENT__STATE_DIR"
         ) from error

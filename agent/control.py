@@ -17,8 +17,9 @@ from typing import Any
 
 import structlog
 
+from agent import endpoint
 from agent.config import Config
-from agent.endpoint import GROUP, LONGEST_LINE_OCTETS, RUNTIME_DIR, SOCKET_NAME, Refusal, sockets
+from agent.endpoint import GROUP, LONGEST_LINE_OCTETS, Refusal
 from agent.gateway import Gateway
 from agent.journal.schema import JournalError
 from agent.operations import OPERATIONS, Fields, Refused
@@ -29,6 +30,8 @@ _log = structlog.get_logger("control")
 _SOCKET_MODE = 0o660
 _BACKLOG = 16
 _PROBE_S = 1.0
+# sun_path of unix(7), less its closing zero.
+_LONGEST_PATH_OCTETS = 107
 # A client that does not read its answer; a terminal that is suspended must not hold memory here.
 _PATIENCE_S = 30.0
 
@@ -159,15 +162,15 @@ class _Client:
 def _listen(state_dir: Path) -> tuple[socket.socket, Path]:
     """A listening socket in the first directory that this user may write. Raises: SocketBusy, OSError."""
     last: OSError | None = None
-    for path in sockets(state_dir):
-        if path.parent == RUNTIME_DIR and not os.access(RUNTIME_DIR, os.W_OK | os.X_OK):
+    for path in endpoint.sockets(state_dir):
+        if not os.access(path.parent, os.W_OK | os.X_OK):
             continue
         try:
             return _bind(path), path
         except OSError as error:
             # A second daemon of this box, e.g. the demo beside the service, listens in its own state_dir.
             last = error
-    raise last or OSError(f"no directory for {SOCKET_NAME}")
+    raise last or OSError(f"{state_dir} cannot be written, so there is no control socket; mend its owner or mode")
 
 
 def _bind(path: Path) -> socket.socket:
@@ -176,6 +179,8 @@ def _bind(path: Path) -> socket.socket:
     # Made under another name and renamed: nobody can connect before mode and group are right, and a stale
     # socket is replaced in one step.
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    if len(os.fsencode(fresh)) > _LONGEST_PATH_OCTETS:
+        raise OSError(f"{path} is too long for a socket; choose a shorter agent.state_dir")
     fresh.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:

@@ -24,6 +24,8 @@ _log = structlog.get_logger("feed")
 
 _READ_AHEAD = 500
 """Items held in memory at most; the rest waits in the journal."""
+_MOST_BEHIND = 500
+"""Of what the cursor has passed, so much is held in memory."""
 _PASSED_EVENTS = 1000
 _LONGEST_DOWN_S = 60.0
 _LONGEST_LANE_S = 900.0
@@ -55,6 +57,7 @@ class Feed:
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
         self._is_saving = False
+        self._is_more_behind = False
         self._read_to = 0
         self._saved = 0
         self._down_until = 0.0
@@ -84,7 +87,9 @@ class Feed:
         if message_id in self._lanes:
             return
         item = await self._journal.read(lambda con: feeds.again(con, message_id))
-        if item is not None and item.event_id not in self._in_memory and message_id not in self._lanes:
+        # What lies ahead of the reader comes by itself.
+        is_behind = item is not None and item.event_id <= self._read_to and item.event_id not in self._in_memory
+        if item is not None and is_behind and message_id not in self._lanes:
             self._take(item, is_behind=True)
             self.wake()
 
@@ -93,8 +98,7 @@ class Feed:
         self._forget()
         row = await self._journal.read(lambda con: feeds.upstream(con, self._name))
         self._read_to = self._saved = row.cursor
-        for item in await self._journal.read(lambda con: feeds.left_behind(con, self._name)):
-            self._take(item, is_behind=True)
+        self._is_more_behind = True
         self.parked = (await self._journal.read(lambda con: feeds.parked(con, self._name)))[0]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._save_when_dirty(), name=f"feed {self._name} cursor")
@@ -125,7 +129,8 @@ class Feed:
             self._behind[item.event_id] = item
 
     async def _read_more(self) -> None:
-        room = _READ_AHEAD - len(self._in_memory)
+        await self._reload_behind()
+        room = _READ_AHEAD - len(self._in_memory - self._behind.keys())
         if room <= 0:
             return
         after, wants = self._read_to, self._upstream.wants_inbound
@@ -138,6 +143,16 @@ class Feed:
         # Events of others are passed in memory; they are worth a commit only now and then.
         if not self._in_memory and self._read_to - self._saved > _PASSED_EVENTS:
             self._dirty.set()
+
+    async def _reload_behind(self) -> None:
+        """Take up what was left behind, as far as there is room for it in memory."""
+        if not self._is_more_behind or len(self._behind) > _MOST_BEHIND // 2:
+            return
+        found = await self._journal.read(lambda con: feeds.left_behind(con, self._name, _MOST_BEHIND))
+        self._is_more_behind = len(found) == _MOST_BEHIND
+        for item in found:
+            if item.event_id not in self._in_memory and item.event_id not in self._settled:
+                self._take(item, is_behind=True)
 
     def _start_lanes(self, group: asyncio.TaskGroup) -> float | None:
         """Start what may run; returns the loop time at which to look again, None: when woken."""
@@ -195,6 +210,12 @@ class Feed:
             if lane.failures == _TRIES_BEFORE_LEFT_BEHIND:
                 for waiting in lane.items:
                     self._leave_behind(waiting, parked=False, tries=lane.failures, error=str(error))
+            if item.inbound is not None and len(self._behind) > _MOST_BEHIND:
+                # It stands in the journal; an inbound is alone in its lane, so no order is lost.
+                self._in_memory.discard(item.event_id)
+                self._behind.pop(item.event_id, None)
+                self._is_more_behind = True
+                return True
             return False
         except UpstreamDown as error:
             self._go_down(error)
@@ -216,6 +237,8 @@ class Feed:
             self._left = [left for left in self._left if left.event_id != item.event_id]
 
     def _go_down(self, error: UpstreamDown) -> None:
+        if self._down_failures and asyncio.get_running_loop().time() < self._down_until:
+            return  # one of several that were under way when it went down
         self._down_failures += 1
         wait_s = backoff_s(self._down_failures, longest_s=_LONGEST_DOWN_S)
         if error.retry_after_s is not None:

@@ -85,6 +85,7 @@ class Hooks:
         self._clock = clock
         self._wake = asyncio.Event()
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         self._running: dict[int, str] = {}
         # Hosts that did not answer at all: one call at a time, until one does.
         self._silent: set[str] = set()
@@ -190,18 +191,15 @@ class Hooks:
             return _Outcome(None, problem)
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                if self._client is None:
-                    self._client = httpx.AsyncClient(
-                        verify=ssl.create_default_context(), follow_redirects=False, timeout=_TIMEOUT_S
-                    )
-                request = self._client.build_request(
+                client = await self._opened()
+                request = client.build_request(
                     "POST",
                     hook.url,
                     content=hook.body.encode(),
                     headers={"Content-Type": "application/json", "User-Agent": "phonebridge"},
                 )
                 # The answer's body is of no interest, and may be endless.
-                answer = await self._client.send(request, stream=True)
+                answer = await client.send(request, stream=True)
                 await answer.aclose()
         except TimeoutError:
             return _Outcome(None, f"no answer within {_TIMEOUT_S:.0f} s")
@@ -210,6 +208,16 @@ class Hooks:
         if answer.is_success:
             return _Outcome(answer.status_code, None)
         return _Outcome(answer.status_code, f"it answered {answer.status_code}")
+
+    async def _opened(self) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415
+
+        async with self._opening:
+            if self._client is None:
+                # Reading the CA certificates takes long on a small box.
+                context = await asyncio.to_thread(ssl.create_default_context)
+                self._client = httpx.AsyncClient(verify=context, follow_redirects=False, timeout=_TIMEOUT_S)
+            return self._client
 
     async def _note(self, hook: Hook, outcome: _Outcome) -> None:
         now_ms = self._clock.utc_ms()

@@ -31,8 +31,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel
-
 
 class DriverError(Exception):
     """Root of the tree above. `str()` is one plain sentence for a person."""
@@ -363,8 +361,8 @@ class Driver(Protocol):
     """One way to carry SMS."""
 
     name: ClassVar[str]
-    Settings: ClassVar[type[BaseModel]]
-    """The `[[route]]` keys that belong to this driver; extra keys are forbidden."""
+    Settings: ClassVar[type[Any]]
+    """The `[[route]]` keys that belong to this driver: a dataclass as `drivers/settings.py` says."""
 
     def plan(self, text: str, max_parts: int) -> tuple[PlannedPart, ...]:
         """Split a text into parts. Pure.

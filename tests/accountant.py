@@ -214,9 +214,7 @@ def find_doubled(rows: Iterable[dict[str, Any]], parts: Iterable[Part]) -> list[
                 if earlier.air_s < repeat.air_s
             )
             doubled.append(
-                Doubled(
-                    first.recipient, first.sequence, first.total, first.text, allowed, repeats, was_reported
-                )
+                Doubled(first.recipient, first.sequence, first.total, first.text, allowed, repeats, was_reported)
             )
     return doubled
 
@@ -298,9 +296,7 @@ def take_account(
     account.lost = find_lost(owed, air)
     account.doubled = find_doubled(rows, parts)
     account.incomplete = [(m.recipient, m.text) for m in air if not m.is_complete]
-    account.unexpected = [
-        (m.recipient, m.text) for m in air if m.is_complete and (m.recipient, m.text) not in known
-    ]
+    account.unexpected = [(m.recipient, m.text) for m in air if m.is_complete and (m.recipient, m.text) not in known]
     account.unreported = [row["id"] for row in rows if not row["deleted"] and row["status"] not in final]
     account.statuses = dict(Counter(row["status"] for row in rows if not row["deleted"]))
     _count_reports(account, rows, air)

@@ -54,9 +54,7 @@ def row(number: int, text: str, *states: str, to: str = "+4917012345", **fields:
     }
 
 
-def account(
-    lines: list[list[Record]], rows: list[Record], hooks: list[Record] | None = None
-) -> accountant.Account:
+def account(lines: list[list[Record]], rows: list[Record], hooks: list[Record] | None = None) -> accountant.Account:
     records = [record for group in lines for record in group]
     return accountant.take_account({"air.log": records}, {"messages": rows, "hooks": hooks or []})
 
@@ -85,9 +83,7 @@ def two(at_s: float, **fields: Any) -> list[Record]:
             id="twice, reference come round",
         ),
         pytest.param([air(1, "a")], [row(1, "a", "delivered")], {}, id="delivered without sent is a merge"),
-        pytest.param(
-            [air(1, "a")], [row(1, "a", "sent", "sent", "failed", "delivered")], {}, id="late delivery"
-        ),
+        pytest.param([air(1, "a")], [row(1, "a", "sent", "sent", "failed", "delivered")], {}, id="late delivery"),
         pytest.param(
             [],
             [row(1, "a", "failed"), row(2, "b", status="cancelled"), row(3, "c", deleted=True)],
@@ -96,9 +92,7 @@ def two(at_s: float, **fields: Any) -> list[Record]:
         ),
         pytest.param([], [row(1, "a")], {"lost": 1, "unreported": 1}, id="lost"),
         pytest.param([], [row(1, "a", *DONE)], {"lost": 1, "premature": 1}, id="reported and never sent"),
-        pytest.param(
-            [air(1, "a")], [row(1, "a", *DONE), row(2, "a", *DONE)], {"lost": 1}, id="one of two equal ones"
-        ),
+        pytest.param([air(1, "a")], [row(1, "a", *DONE), row(2, "a", *DONE)], {"lost": 1}, id="one of two equal ones"),
         pytest.param([air(1, "a")], [row(1, "a", "sent")], {"unreported": 1}, id="no final state"),
         pytest.param([air(1, "a"), air(2, "a")], [row(1, "a", *DONE)], {"doubled": 1}, id="doubled"),
         pytest.param(
@@ -119,27 +113,21 @@ def two(at_s: float, **fields: Any) -> list[Record]:
             {"doubled": 2},
             id="both parts, other reference",
         ),
-        pytest.param(
-            [air(1, HEAD, part=(1, 2), ref=7)], [row(1, TWO, "failed")], {"incomplete": 1}, id="incomplete"
-        ),
+        pytest.param([air(1, HEAD, part=(1, 2), ref=7)], [row(1, TWO, "failed")], {"incomplete": 1}, id="incomplete"),
         pytest.param(
             [air(1, HEAD, part=(1, 2), ref=7), two(5, ref=8)],
             [row(1, TWO, *DONE)],
             {"incomplete": 1, "doubled": 1},
             id="begun again with another reference",
         ),
-        pytest.param(
-            [air(1, "a"), air(2, "x")], [row(1, "a", *DONE)], {"unexpected": 1}, id="nobody asked for it"
-        ),
+        pytest.param([air(1, "a"), air(2, "x")], [row(1, "a", *DONE)], {"unexpected": 1}, id="nobody asked for it"),
         pytest.param(
             [air(1, "a")],
             [row(1, "a", "delivered", "sent")],
             {"wrong_order": 1, "unreported": 1},
             id="backwards",
         ),
-        pytest.param(
-            [air(1001, "a")], [row(1, "a", *DONE)], {"premature": 1}, id="reported before it was sent"
-        ),
+        pytest.param([air(1001, "a")], [row(1, "a", *DONE)], {"premature": 1}, id="reported before it was sent"),
         pytest.param(
             [air(1, "a"), [{"event": "violation", "modem": 0, "kind": "bytes_after_ctrl_z"}]],
             [row(1, "a", *DONE)],
@@ -215,22 +203,16 @@ PARTS = [
 @pytest.mark.parametrize(
     ("sent", "hooks", "figures"),
     [
-        pytest.param(
-            PARTS, [hook("u", "Hello World")], (1, 1, 0, 0, 0, 0), id="parts out of order, one doubled"
-        ),
+        pytest.param(PARTS, [hook("u", "Hello World")], (1, 1, 0, 0, 0, 0), id="parts out of order, one doubled"),
         pytest.param([received("a", tpdu="01")], [], (1, 0, 1, 0, 0, 0), id="missing"),
-        pytest.param(
-            [received("a", tpdu="01")], [hook("u", "a"), hook("v", "a")], (1, 2, 0, 1, 0, 0), id="doubled"
-        ),
+        pytest.param([received("a", tpdu="01")], [hook("u", "a"), hook("v", "a")], (1, 2, 0, 1, 0, 0), id="doubled"),
         pytest.param(
             [received("a", tpdu="01")],
             [hook("u", "a", None), hook("u", "a")],
             (1, 1, 0, 0, 0, 0),
             id="retried",
         ),
-        pytest.param(
-            [received("a", tpdu="01")], [hook("u", "a"), hook("u", "a")], (1, 1, 0, 0, 0, 1), id="repeated"
-        ),
+        pytest.param([received("a", tpdu="01")], [hook("u", "a"), hook("u", "a")], (1, 1, 0, 0, 0, 1), id="repeated"),
         pytest.param([], [hook("u", "x")], (0, 1, 0, 0, 1, 0), id="unexpected"),
         pytest.param(
             [received("a", tpdu="01"), received("a", tpdu="02")],

@@ -41,7 +41,7 @@ def test_drivers_never_import_the_agent() -> None:
 
 
 def test_the_agent_uses_only_the_codec_and_the_contract_of_drivers() -> None:
-    allowed = ("drivers.api", "drivers.sms")
+    allowed = ("drivers.api", "drivers.settings", "drivers.sms")
     # The demo and the control of the simulator belong to the CLI, which starts it as a process of its own.
     paths = [path for path in _files("agent") if "cli" not in path.parts]
     assert (

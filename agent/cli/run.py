@@ -9,10 +9,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from agent.cli import apart
 from agent.cli.exits import Exit, Fault, internal, say
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 _NEVER = ("rich", "pygments")
 # uvicorn cannot do without click, so it is kept from structlog and httpx only, which can.
@@ -22,9 +27,10 @@ _NOT_YET = ("click",)
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code."""
     parsed = _parser().parse_args(arguments)
+    settings = apart.start(parsed.config)
     slim_imports()
     try:
-        return _run(parsed.config)
+        return _run(settings)
     except Fault as fault:
         say(str(fault))
         return fault.code
@@ -47,17 +53,14 @@ def slim_imports() -> None:
             del sys.modules[name]
 
 
-def _run(path: Path) -> Exit:
-    from agent import config, daemon, logs  # noqa: PLC0415 - they import structlog and httpx
+def _run(settings: Callable[[], Config]) -> Exit:
+    from agent import daemon, logs  # noqa: PLC0415 - they import structlog and httpx
     from agent.journal.schema import JournalError  # noqa: PLC0415
 
+    config = settings()
+    logs.set_up(config.agent.log_level, config.agent.log_format)
     try:
-        settings = config.load(path)
-    except config.ConfigError as error:
-        raise Fault(str(error), Exit.USAGE) from error
-    logs.set_up(settings.agent.log_level, settings.agent.log_format)
-    try:
-        asyncio.run(daemon.run(settings))
+        asyncio.run(daemon.run(config))
     except JournalError as error:
         raise Fault(str(error)) from error
     return Exit.OK

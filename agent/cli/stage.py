@@ -51,7 +51,7 @@ class Stage:
     def __enter__(self) -> Self:
         try:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="phonebridge-demo-")))
-            port = free_port()
+            port = free_port(self._stack)
             self.address = f"http://{HOST}:{port}"
             self._air = folder / "modem.log"
             self._daemon_log = folder / "daemon.log"
@@ -153,9 +153,11 @@ class Stage:
             time.sleep(_POLL_S)
 
 
-def free_port() -> int:
-    """8080, or the next one that is free. Raises: Fault."""
+def free_port(stack: ExitStack) -> int:
+    """8080, or the next one that is free; no other demo takes it until the stack is closed. Raises: Fault."""
     for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+        if not _claim(port, stack):
+            continue
         with socket.socket() as probe:
             # As the server binds: a port whose old connections still linger is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -165,6 +167,19 @@ def free_port() -> int:
                 continue
             return port
     raise Fault(f"no port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free on {HOST}; free one")
+
+
+def _claim(port: int, stack: ExitStack) -> bool:
+    """Whether no other demo is about to use it: the daemon binds only a moment after the port was found free."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        # An abstract name: gone with the process, and no file to clean up.
+        claim.bind(f"\0phonebridge-demo-{port}")
+    except OSError:
+        claim.close()
+        return False
+    stack.callback(claim.close)
+    return True
 
 
 def _configuration(folder: Path, port: int) -> str:

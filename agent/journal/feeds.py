@@ -111,12 +111,13 @@ def retire_absent(connection: sqlite3.Connection, names: Sequence[str]) -> list[
     return [name for name in known if name not in names]
 
 
-def left_behind(connection: sqlite3.Connection, name: str) -> list[FeedItem]:
-    """Items behind the cursor that are not parked, oldest first."""
+def left_behind(connection: sqlite3.Connection, name: str, limit: int) -> list[FeedItem]:
+    """Items behind the cursor that are not parked, the least tried first."""
     found = connection.execute(
         f"SELECT {_COLUMNS}, u.tries, u.since_ms FROM undelivered u JOIN event e ON e.id = u.event_id "
-        "JOIN message m ON m.id = e.message_id WHERE u.upstream = ? AND NOT u.parked ORDER BY e.id",
-        (name,),
+        "JOIN message m ON m.id = e.message_id WHERE u.upstream = ? AND NOT u.parked "
+        "ORDER BY u.tries, e.id LIMIT ?",
+        (name, limit),
     )
     return [_item(row, row["tries"], row["since_ms"]) for row in found]
 

@@ -57,8 +57,11 @@ class DayFigures:
 
 def page(connection: sqlite3.Connection, wanted: Filter, number: int, per_page: int) -> Page:
     """One page; `number` starts at 1."""
+    count = total(connection, wanted)
+    if (number - 1) * per_page >= count:
+        return Page(number, per_page, count, ())
     # One ordered walk along an index per account and state, merged: nothing is sorted that is not shown.
-    walks = [_where(part) for part in _parts(wanted)]
+    walks = [_where(part) for part in _parts(wanted)] or [("0", list[str | int]())]
     union = " UNION ALL ".join(f"SELECT m.id FROM message m WHERE {where}" for where, _ in walks)
     found = connection.execute(
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message m WHERE m.id IN "
@@ -66,7 +69,7 @@ def page(connection: sqlite3.Connection, wanted: Filter, number: int, per_page: 
         (*(value for _, values in walks for value in values), per_page, (number - 1) * per_page),
     )
     listed = tuple(rows.message(row) for row in found)
-    return Page(number, per_page, total(connection, wanted), listed)
+    return Page(number, per_page, count, listed)
 
 
 def total(connection: sqlite3.Connection, wanted: Filter) -> int:
@@ -126,10 +129,12 @@ def known(connection: sqlite3.Connection, upstream: str, remote_ids: Sequence[st
 
 
 def untried(connection: sqlite3.Connection, upstream: str) -> dict[str, int]:
-    """Remote id → message id of what waits in the queue and was never on the air."""
+    """Remote id → message id of what waits in the queue or is held, and was never on the air."""
     found = connection.execute(
         "SELECT m.remote_id, m.id FROM queue q JOIN message m ON m.id = q.message_id "
-        "WHERE q.upstream = ? AND m.state = 'queued' AND m.remote_id IS NOT NULL",
+        "WHERE q.upstream = ?1 AND m.state = 'queued' AND m.remote_id IS NOT NULL "
+        "UNION ALL SELECT m.remote_id, m.id FROM message m WHERE m.direction = 'outbound' AND m.state = 'held' "
+        "AND m.upstream = ?1 AND m.remote_id IS NOT NULL",
         (upstream,),
     )
     return {row[0]: row[1] for row in found}
@@ -157,24 +162,30 @@ _UNOWNED = 0
 
 
 def _parts(wanted: Filter) -> list[Filter]:
-    """The same as filters with one account and one state each."""
+    """The same as filters with one account, and one direction and state each where any of them is asked for."""
     accounts = [wanted.account]
     if wanted.account is not None and wanted.with_unowned:
         accounts.append(_UNOWNED)
-    states: list[tuple[MessageState, ...]] = [(state,) for state in wanted.states] or [()]
+    if not wanted.states and wanted.direction is None and wanted.device is None:
+        return [replace(wanted, account=account, with_unowned=False) for account in accounts]
     return [
-        replace(wanted, account=account, with_unowned=False, states=state) for account in accounts for state in states
+        replace(wanted, account=account, with_unowned=False, direction=_direction(state), states=(state,))
+        for account in accounts
+        for state in wanted.states or MessageState
+        if wanted.direction in (None, _direction(state))
     ]
+
+
+def _direction(state: MessageState) -> str:
+    return "inbound" if state is MessageState.RECEIVED else "outbound"
 
 
 def _where(wanted: Filter) -> tuple[str, list[str | int]]:
     clauses, values = ["1"], list[str | int]()
-    # With a device, that index is the narrower one.
-    account = "+m.account" if wanted.device is not None else "m.account"
     if wanted.account == _UNOWNED:
-        clauses.append(f"{account} IS NULL")
+        clauses.append("m.account IS NULL")
     elif wanted.account is not None:
-        clauses.append(f"({account} = ?{f' OR {account} IS NULL' if wanted.with_unowned else ''})")
+        clauses.append(f"(m.account = ?{' OR m.account IS NULL' if wanted.with_unowned else ''})")
         values.append(wanted.account)
     for column, value in (
         ("direction", wanted.direction),

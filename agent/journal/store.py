@@ -1,4 +1,4 @@
-"""The journal file, its one writing thread and its readers.
+"""The journal file, its one writing thread and its one reading thread.
 
 Writes are functions of a connection. The thread takes what is waiting, runs it in one transaction (each
 function in its own savepoint, so that one that raises undoes only itself) and commits once: that is the group
@@ -57,7 +57,7 @@ class Journal:
         self._ballast = path.with_suffix(".ballast")
         self._inbox: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="journal-reader", initializer=self._open_reader)
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="journal-reader", initializer=self._open_reader)
         self._local = threading.local()
 
     async def start(self, now_ms: int) -> None:

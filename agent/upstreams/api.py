@@ -12,11 +12,11 @@ several messages at once. Errors are sorted by what the feed should do:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from pydantic import BaseModel
-
 from agent.model import Message, Report
+from drivers.settings import STRICT
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway
@@ -42,8 +42,11 @@ class LaneRefused(DeliveryError):
     """This message or inbound only, for good."""
 
 
-class UpstreamSettings(BaseModel, extra="forbid"):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
     """Keys every `[[upstream]]` has."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     type: str
     name: str = ""

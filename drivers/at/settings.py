@@ -3,56 +3,55 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from typing import Annotated, ClassVar
 
 from drivers.api import PersonNeeded
+from drivers.settings import STRICT, Check, Ge, Gt, Le, Secret
 
 _PIN = re.compile(r"\d{4,8}")
 
 
-class AtSettings(BaseModel):
+def _port(value: str) -> str:
+    if not value.startswith(("/", "auto:", "socket://", "rfc2217://")):
+        raise ValueError("is a path under /dev, auto:IMEI, socket://host:port or rfc2217://host:port")
+    if value.startswith("auto:") and not re.fullmatch(r"auto:\d{14,17}", value):
+        raise ValueError("auto: is followed by the IMEI, 15 digits")
+    return value
+
+
+def _pin(value: Secret) -> Secret:
+    if not _PIN.fullmatch(value.get_secret_value()):
+        raise ValueError("has 4 to 8 digits")
+    return value
+
+
+def _number(value: str) -> str:
+    if not re.fullmatch(r"\+?\d{3,20}", value):
+        raise ValueError("is a number in international form, e.g. +491710760000")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtSettings:
     """A modem by AT commands.
 
     `port`: /dev path, by-id, by-path, `auto:IMEI`, `socket://host:port` or `rfc2217://host:port`.
     `submit_timeout_s`: how long the network may take for one part; less than 180 s makes doubles on slow networks.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = STRICT
 
-    port: str
-    baud_rate: int = Field(default=115200, ge=1200, le=4_000_000)
-    pin: SecretStr | None = None
+    port: Annotated[str, Check(_port)]
+    baud_rate: Annotated[int, Ge(1200), Le(4_000_000)] = 115200
+    pin: Annotated[Secret | None, Check(_pin)] = None
     pin_file: Path | None = None
-    smsc: str | None = None
+    smsc: Annotated[str | None, Check(_number)] = None
     rtscts: bool = False
     roaming: bool = True
-    sweep_interval_s: float = Field(default=60.0, ge=1.0, le=3600.0)
-    submit_timeout_s: float = Field(default=180.0, gt=0.0, le=600.0)
-
-    @field_validator("port")
-    @classmethod
-    def _has_port(cls, value: str) -> str:
-        if not value.startswith(("/", "auto:", "socket://", "rfc2217://")):
-            raise ValueError("is a path under /dev, auto:IMEI, socket://host:port or rfc2217://host:port")
-        if value.startswith("auto:") and not re.fullmatch(r"auto:\d{14,17}", value):
-            raise ValueError("auto: is followed by the IMEI, 15 digits")
-        return value
-
-    @field_validator("pin")
-    @classmethod
-    def _is_pin(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _PIN.fullmatch(value.get_secret_value()):
-            raise ValueError("has 4 to 8 digits")
-        return value
-
-    @field_validator("smsc")
-    @classmethod
-    def _is_number(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"\+?\d{3,20}", value):
-            raise ValueError("is a number in international form, e.g. +491710760000")
-        return value
+    sweep_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
+    submit_timeout_s: Annotated[float, Gt(0), Le(600)] = 180.0
 
     def read_pin(self) -> str | None:
         """Return the PIN, from the file where one is named.

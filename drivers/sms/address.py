@@ -73,9 +73,7 @@ class Address:
             value = _semi_octets(self.number)
             semi_octets = len(self.number.removeprefix("+"))
         if semi_octets > _MAX_DIGITS:
-            raise EncodeError(
-                f"{self.number!r} is too long: an address has {_MAX_DIGITS} digits or 11 letters"
-            )
+            raise EncodeError(f"{self.number!r} is too long: an address has {_MAX_DIGITS} digits or 11 letters")
         return bytes((semi_octets, self._type_of_address)) + value
 
     def encode_smsc(self) -> bytes:

@@ -129,9 +129,7 @@ def _decode_incoming_tpdu(tpdu: bytes) -> Deliver | StatusReport:
         case MessageType.STATUS_REPORT:
             return StatusReport.decode(tpdu)
         case MessageType.SUBMIT:
-            raise DecodeError(
-                "tpdu.first", 0, f"TP-MTI {MessageType.SUBMIT} is of a submit, which never arrives"
-            )
+            raise DecodeError("tpdu.first", 0, f"TP-MTI {MessageType.SUBMIT} is of a submit, which never arrives")
         case _:
             return Deliver.decode(tpdu)
 

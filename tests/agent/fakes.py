@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
 from agent.clock import Clock
 from agent.config import AgentSettings, RouteConfig, RouteSettings
 from agent.gateway import Gateway
@@ -36,7 +34,8 @@ from drivers.api import (
 )
 
 
-class FakeSettings(BaseModel, extra="forbid"):
+@dataclass(frozen=True)
+class FakeSettings:
     """No keys."""
 
 
@@ -100,7 +99,7 @@ class FakeSession:
 
 class FakeDriver:
     name: ClassVar[str] = "fake"
-    Settings: ClassVar[type[BaseModel]] = FakeSettings
+    Settings: ClassVar[type[Any]] = FakeSettings
 
     def __init__(self, modem: FakeModem) -> None:
         self.modem = modem

@@ -292,3 +292,28 @@ async def test_stale_items_are_given_up(stage: tuple[Box, FakeModem]) -> None:
     left = feeds.LeftBehind(1, 1, 3, False, "busy", box.clock.utc_ms() - 1000)
     await box.journal.write(lambda con: feeds.advance(con, "srv", 0, [left], []))
     assert await box.journal.write(lambda con: feeds.drop_stale(con, box.clock.utc_ms())) == 1
+
+
+async def test_a_dead_webhook_for_inbound_blocks_no_report_and_everything_arrives_when_it_lives(
+    stage: tuple[Box, FakeModem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.feed.backoff_s", lambda failures, **_: 0.01)
+    monkeypatch.setattr("agent.feed._MOST_BEHIND", 6)
+    monkeypatch.setattr("agent.feed._READ_AHEAD", 10)
+    box, modem = stage
+    server = Server()
+    lives = False
+
+    async def behave(_: int, state: str) -> None:
+        if state == "inbound" and not lives:
+            raise LaneBusy("the webhook does not answer")
+
+    server.behave = behave
+    async with Fed(box, server):
+        await take(box, *(part(1, 1, text=f"in {number}", reference=number) for number in range(40)))
+        box.gateway.committed()
+        ids = await deliver_all(box, modem, 3)
+        await until(lambda: all(server.told[i] == ["sent", "delivered"] for i in ids))
+        lives = True
+        await until(lambda: len(set(server.inbound)) == 40, timeout_s=10)
+    assert len(server.inbound) == 40

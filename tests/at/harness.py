@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from drivers.api import Event, OpenContext, PartToSend, SessionError, Submitted
@@ -37,7 +38,7 @@ class Harness:
     def __init__(self, port: str, **settings: Any) -> None:
         self.driver = AtDriver()
         # Unchecked, since tests have less patience than the limits of the settings.
-        self.settings = AtDriver.Settings(port=str(port)).model_copy(update=settings)
+        self.settings = replace(AtDriver.Settings(port=str(port)), **settings)
         self.memory = FactMemory()
         self.events: list[Event] = []
         self.refuses: Callable[[Event], bool] = lambda event: False

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import TypeAdapter
 
 from drivers.api import (
     InboundPart,
@@ -26,6 +26,7 @@ from drivers.api import (
 from drivers.at import driver as driver_module
 from drivers.at import link, pin, ports, profiles
 from drivers.at.driver import AtDriver
+from drivers.settings import Secret
 from drivers.simulator.process import SimulatorProcess
 from tests.at.harness import Harness
 
@@ -231,7 +232,7 @@ async def test_settings_tell_what_is_wrong() -> None:
         {"port": "/dev/x", "x": 1},
     ):
         with pytest.raises(ValueError):
-            AtDriver.Settings.model_validate(wrong)
+            TypeAdapter(AtDriver.Settings).validate_python(wrong)
 
 
 async def test_planning_is_bounded() -> None:
@@ -278,4 +279,4 @@ async def _bridge(port: Path, reader: asyncio.StreamReader, writer: asyncio.Stre
 
 
 def _secret(pin_: str) -> object:
-    return SecretStr(pin_)
+    return Secret(pin_)

@@ -96,9 +96,7 @@ class Cloud:
             status: int | str = await asyncio.to_thread(_post, address, body)
         except (OSError, ValueError) as error:  # urllib's errors are OSErrors
             status = str(error)
-        self.log.write(
-            "webhook", url=address, id=body["data"]["id"], sent=body["data"]["status"], status=status
-        )
+        self.log.write("webhook", url=address, id=body["data"]["id"], sent=body["data"]["status"], status=status)
 
 
 def _post(address: str, body: dict[str, Any]) -> int:

@@ -20,9 +20,7 @@ def register_device(cloud: Cloud, user: User, request: Request, _: str) -> Respo
     if device is None:
         first = not cloud.store.active_devices(user.id)
         name = values.get("device_name") or values["device_id"]
-        device = Device(
-            cloud.store.next_id(Device), user.id, values["device_id"], name, values.get("phone_number")
-        )
+        device = Device(cloud.store.next_id(Device), user.id, values["device_id"], name, values.get("phone_number"))
         device.is_default = first
         cloud.store.save(device)
         status = 201

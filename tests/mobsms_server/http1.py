@@ -141,9 +141,7 @@ class HttpServer:
             del self._connections[task]
             writer.close()
 
-    async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
-    ) -> bool:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> bool:
         """One request and its answer; False when the connection is over."""
         async with asyncio.timeout(_IDLE_S):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -157,9 +155,7 @@ class HttpServer:
             return False
         if response.wire is Wire.CLOSE:
             return False
-        keep = (
-            request.headers.get("connection", "").lower() != "close" and response.wire is not Wire.TRUNCATED
-        )
+        keep = request.headers.get("connection", "").lower() != "close" and response.wire is not Wire.TRUNCATED
         await _write(writer, request, response, keep=keep)
         return keep
 

@@ -40,12 +40,8 @@ def test_recipients_both_ways(number: str, octets: str) -> None:
 @pytest.mark.parametrize(
     ("octets", "expected"),
     [
-        pytest.param(
-            "0b916105551511f1", Address("+16505551111", INTERNATIONAL), id="AOSP GsmSmsTest.testAddressing"
-        ),
-        pytest.param(
-            "0bc87238880900f1", Address("27838890001", TypeOfNumber.SUBSCRIBER, 8), id="L. Pettersson"
-        ),
+        pytest.param("0b916105551511f1", Address("+16505551111", INTERNATIONAL), id="AOSP GsmSmsTest.testAddressing"),
+        pytest.param("0bc87238880900f1", Address("27838890001", TypeOfNumber.SUBSCRIBER, 8), id="L. Pettersson"),
         pytest.param(
             "05b92143f5",
             Address("12345", TypeOfNumber.NETWORK_SPECIFIC, 9),

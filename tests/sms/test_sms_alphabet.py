@@ -43,9 +43,7 @@ def test_gsm7_both_ways(text: str, septets: str) -> None:
 @pytest.mark.parametrize(
     ("septets", "text"),
     [
-        pytest.param(
-            "411b42", "AB", id="not in the extension table: the character of the alphabet, §6.2.1.1"
-        ),
+        pytest.param("411b42", "AB", id="not in the extension table: the character of the alphabet, §6.2.1.1"),
         pytest.param("411b1b42", "A B", id="escape to another extension table: a space, §6.2.1.1"),
         pytest.param("411b", "A ", id="escape at the end: a space"),
         pytest.param("1b1b1b65", " €", id="the pair of escapes ends before a third"),

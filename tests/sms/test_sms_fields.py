@@ -34,9 +34,7 @@ HOUR, DAY, WEEK = 3600, 86400, 604800
     ("octets", "at", "offset_minutes"),
     [
         pytest.param("99309251619580", "1999-03-29T15:16:59+02:00", 120, id="L. Pettersson"),
-        pytest.param(
-            "6060605130308a", "2006-06-06T15:03:03-07:00", -420, id="AOSP GsmSmsTest, bit 3 is the sign"
-        ),
+        pytest.param("6060605130308a", "2006-06-06T15:03:03-07:00", -420, id="AOSP GsmSmsTest, bit 3 is the sign"),
         pytest.param("4220920000004a", "2024-02-29T00:00:00-06:00", -360, id="leap day, -24 quarters"),
         pytest.param("42701121436522", "2024-07-11T12:34:56+05:30", 330, id="half an hour"),
         pytest.param("42701121436532", "2024-07-11T12:34:56+05:45", 345, id="three quarters"),
@@ -133,9 +131,7 @@ GSM7, UCS2, OCTETS = Alphabet.GSM7, Alphabet.UCS2, Alphabet.OCTETS
         pytest.param(0x00, DataCoding(0x00, CodingGroup.GENERAL, GSM7), id="default"),
         pytest.param(0x01, DataCoding(0x01, CodingGroup.GENERAL, GSM7), id="class bits without meaning"),
         pytest.param(0x10, DataCoding(0x10, CodingGroup.GENERAL, GSM7, message_class=0), id="flash"),
-        pytest.param(
-            0x16, DataCoding(0x16, CodingGroup.GENERAL, OCTETS, message_class=2), id="data for the SIM"
-        ),
+        pytest.param(0x16, DataCoding(0x16, CodingGroup.GENERAL, OCTETS, message_class=2), id="data for the SIM"),
         pytest.param(0x08, DataCoding(0x08, CodingGroup.GENERAL, UCS2), id="UCS2"),
         pytest.param(0x0C, DataCoding(0x0C, CodingGroup.RESERVED, GSM7), id="reserved character set"),
         pytest.param(0x28, DataCoding(0x28, CodingGroup.GENERAL, UCS2, is_compressed=True), id="compressed"),
@@ -241,9 +237,7 @@ IE = InformationElement
         pytest.param("00032a0001", None, 1, id="total 0 is ignored"),
         pytest.param("00032a0200", None, 1, id="sequence 0 is ignored"),
         pytest.param("00032a0203", None, 1, id="sequence above total is ignored"),
-        pytest.param(
-            "00032a02010003000000", Concatenation(42, 2, 1), 1, id="an ignored one does not hide another"
-        ),
+        pytest.param("00032a02010003000000", Concatenation(42, 2, 1), 1, id="an ignored one does not hide another"),
         pytest.param("00042a020100", None, 1, id="wrong length"),
         pytest.param("7000", None, 1, id="unknown and empty"),
         pytest.param("", None, 0, id="no element"),

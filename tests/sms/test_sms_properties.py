@@ -30,15 +30,12 @@ PDUS = {
     "L. Pettersson, deliver": "07917283010010F5040BC87238880900F10000993092516195800AE8329BFD4697D9EC37",
     "L. Pettersson, submit": "0011000B916407281553F80000AA0AE8329BFD4697D9EC37",
     "python-gsmmodem, report": "07917248014000F506B70AA18092020000317071518590803170715185418000",
-    "tshark 4.0.17, part with ports": "00440491214300084270112143650010"
-    + "0B0003070201"
-    + "05040B8423F0"
-    + "00480069",
+    "tshark 4.0.17, part with ports": "00440491214300084270112143650010" + "0B0003070201" + "05040B8423F0" + "00480069",
 }
 
-elements = st.lists(
-    st.builds(InformationElement, st.integers(0x70, 0x7F), st.binary(max_size=6)), max_size=3
-).map(tuple)
+elements = st.lists(st.builds(InformationElement, st.integers(0x70, 0x7F), st.binary(max_size=6)), max_size=3).map(
+    tuple
+)
 concatenations = st.none() | st.builds(
     lambda reference, wide: Concatenation(reference if wide else reference & 0xFF, 3, 2, wide),
     st.integers(0, 0xFFFF),

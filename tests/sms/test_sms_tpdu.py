@@ -179,9 +179,7 @@ def test_what_a_submit_cannot_express(submit: Submit) -> None:
         pytest.param(
             "0001000B91", "tpdu.first at octet 0: TP-MTI 1 is of a submit, which never arrives", id="a submit"
         ),
-        pytest.param(
-            "0004", "deliver.oa at octet 1: needs a length and a type of address", id="no originator"
-        ),
+        pytest.param("0004", "deliver.oa at octet 1: needs a length and a type of address", id="no originator"),
         pytest.param("00040491214300", "deliver.dcs at octet 6: needs 1 octets, 0 are left", id="no DCS"),
         pytest.param(
             "00040491214300004270112143", "deliver.scts at octet 7: needs 7 octets, 5 are left", id="SCTS cut"
@@ -294,9 +292,7 @@ def test_joining_parts(first: tuple[Alphabet, str], second: tuple[Alphabet, str]
         pytest.param("00" + AOSP_TEST[18:], None, Deliver, False, id="deliver that begins with 00"),
     ],
 )
-def test_decoding_whatever_a_person_pastes(
-    pdu: str, direction: Direction | None, kind: type, has_smsc: bool
-) -> None:
+def test_decoding_whatever_a_person_pastes(pdu: str, direction: Direction | None, kind: type, has_smsc: bool) -> None:
     decoded = decode_any(parse_hex(pdu), direction)
     assert type(decoded.message) is kind
     assert (decoded.smsc is not None) == has_smsc

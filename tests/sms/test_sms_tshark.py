@@ -84,9 +84,7 @@ def test_delivers_read_by_tshark() -> None:
     scts = Timestamp(encode_timestamp(at), at)
     names = ["Vodafone", "Info 4", "A", "12345678901", "T-Mobile", "Bank AB"]
     delivers = [
-        Deliver(
-            Address.alphanumeric(names[number % len(names)]), scts, DataCoding.of(part.alphabet), part.body
-        )
+        Deliver(Address.alphanumeric(names[number % len(names)]), scts, DataCoding.of(part.alphabet), part.body)
         for number, text in enumerate(generated_texts())
         for part in segment(text[:60])
     ]
@@ -98,9 +96,7 @@ def test_delivers_read_by_tshark() -> None:
 def test_reports_read_by_tshark() -> None:
     at = datetime(2024, 7, 11, 12, 34, 56, tzinfo=UTC)
     scts = Timestamp(encode_timestamp(at), at)
-    reports = [
-        StatusReport(number, Address.of(f"+49151{number}"), scts, scts, number) for number in range(256)
-    ]
+    reports = [StatusReport(number, Address.of(f"+49151{number}"), scts, scts, number) for number in range(256)]
     seen = dissect([report.encode().hex() for report in reports])
     for report, read in zip(reports, seen, strict=True):
         assert read.number("message_type") == 2

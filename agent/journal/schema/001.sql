@@ -36,7 +36,7 @@ CREATE INDEX message_by_account ON message (account, id);
 CREATE INDEX message_by_account_state ON message (account, direction, state, id);
 CREATE INDEX message_by_direction ON message (direction, id);
 CREATE INDEX message_by_state ON message (direction, state, id);
-CREATE INDEX message_by_device ON message (device, direction, state, id) WHERE device IS NOT NULL;
+CREATE INDEX message_by_device ON message (device, account, direction, state, id) WHERE device IS NOT NULL;
 CREATE INDEX message_by_sender ON message (number, direction, id);
 
 -- Totals without counting rows: kept in the same transaction by the triggers below.

@@ -104,6 +104,8 @@ class Client:
         """The server's limit where it names one, and what is left of it in the window."""
         self.requests_left: int | None = None
         self.requests = 0
+        self.answers = 0
+        """Requests made, and those of them that were answered as the API answers."""
         self._authorization = {"Authorization": f"Bearer {api_key}"}
         self._timeout_s = timeout_s
         self._connections = concurrency + 4
@@ -325,6 +327,7 @@ class Client:
             if document.get("success") is False:
                 raise self.refusal(answer, method, path)
             self._refusals = 0
+            self.answers += 1
         return answer
 
     def _close_door(self, refusal: UpstreamDown) -> UpstreamDown:

@@ -16,8 +16,7 @@ from urllib.parse import quote
 import structlog
 
 from agent.gateway import Gateway
-from agent.journal.listing import Known
-from agent.model import REPORTABLE, Job
+from agent.model import REPORTABLE, Job, MessageState
 from agent.upstreams.api import LaneBusy, LaneRefused
 from agent.upstreams.mobsms import rows
 from agent.upstreams.mobsms.client import Client
@@ -229,24 +228,23 @@ class Pull:
         known = await self._gateway.known(self._name, list(fresh))
         new = [job for id_, job in fresh.items() if id_ not in known]
         for id_, ours in known.items():
-            if ours.state not in REPORTABLE:
+            if ours.state not in REPORTABLE or not self._may_tell_again(id_, walk.started):
                 continue
-            if self._may_tell_again(id_, walk.started):
-                if ours.message_id is not None:
-                    await self._gateway.tell_again(self._name, ours.message_id)
-                else:
-                    await self._tell_of_forgotten(id_, ours)
+            if ours.message_id is not None:
+                await self._gateway.tell_again(self._name, ours.message_id)
+            else:
+                await self._tell_of_forgotten(id_, ours.state, ours.error)
         if new:
             await self._gateway.accept(self._name, new)
             walk.new += len(new)
             _log.info("pulled", upstream=self._name, messages=len(new))
 
-    async def _tell_of_forgotten(self, remote_id: str, ours: Known) -> None:
+    async def _tell_of_forgotten(self, remote_id: str, state: MessageState, error: str | None) -> None:
         """A message that was deleted here has no lane in the feed any more."""
         try:
-            await self._reporter.tell(remote_id, ours.state, ours.error)
-        except (LaneBusy, LaneRefused) as error:
-            _log.warning("upstream_refused", upstream=self._name, remote_id=remote_id, reason=str(error))
+            await self._reporter.tell(remote_id, state, error)
+        except (LaneBusy, LaneRefused) as refusal:
+            _log.warning("upstream_refused", upstream=self._name, remote_id=remote_id, reason=str(refusal))
 
     def _may_tell_again(self, remote_id: str, since: float) -> bool:
         """Not while the list may be older than the report, nor again and again to a server that does not listen."""

@@ -31,6 +31,10 @@ _SLOWER = 1.5
 """Factor from one poll without a change to the next."""
 _JITTER = 0.1
 _LONGEST_DOWN_S = 60.0
+_MOST_FAILURES_OF_A_REACHABLE = 3
+"""A server that answers now and then is asked again within seconds: a look of several requests must get through."""
+# Perhaps the server was set up anew and does not know our device any more: begin with that again.
+_FAILURES_BEFORE_DEVICE = 5
 # With a rate limit, polling takes at most every third request and leaves the others to reports.
 _SHARE_OF_LIMIT = 3
 # A look that takes longer than this is no quick answer any more: the send goes on without it.
@@ -63,6 +67,8 @@ class MobSmsUpstream:
         self._looking_since: float | None = None
         self._is_polling = False
         self._failures = 0
+        self._failed_looks = 0
+        self._answers_before_pull: int | None = None
         self._problem: str | None = None
         self._looked_at: float | None = None
         self._listed = 0
@@ -141,6 +147,7 @@ class MobSmsUpstream:
         while True:
             self._wake.clear()
             requests = self._client.requests
+            self._answers_before_pull = None
             self._looking_since = asyncio.get_running_loop().time()
             try:
                 wait_s = self._paced(await self._look(), self._client.requests - requests)
@@ -154,11 +161,12 @@ class MobSmsUpstream:
     async def _look(self) -> Seen | None:
         """One look at the server; None where there is no device to pull for."""
         device = await self._row.keep_fresh()
+        self._answers_before_pull = self._client.answers
         seen = None if device is None else await self._pull.look(device)
         if seen is not None:
             self._listed = seen.listed
             self._looked_at = asyncio.get_running_loop().time()
-        self._failures = 0
+        self._failures = self._failed_looks = 0
         if self._problem is not None and self._row.problem is None:
             _log.info("server_answers", upstream=self._name)
         self._problem = self._row.problem
@@ -178,10 +186,13 @@ class MobSmsUpstream:
         return wait_s
 
     def _failed(self, error: UpstreamDown) -> float:
-        """Note a failed look; seconds until the next."""
+        """Note a failed look; seconds until the next, soon where a part of the pull was answered."""
+        before = self._answers_before_pull
+        if before is not None and self._client.answers > before:
+            self._failures = min(self._failures, _MOST_FAILURES_OF_A_REACHABLE - 1)
         self._failures += 1
-        if error.retry_after_s is None:
-            # Perhaps the server was set up anew: begin with the device again.
+        self._failed_looks += 1
+        if self._failed_looks % _FAILURES_BEFORE_DEVICE == 0:
             self._row.forget()
         if self._problem != str(error):
             level = _log.error if isinstance(error, KeyRefused) else _log.warning

@@ -1,0 +1,53 @@
+# make demo: see it work, no hardware needed.   make test: everything that holds it together.
+# make help lists the rest.
+
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+RUNTIME := .venv/.runtime
+TOOLS := .venv/.tools
+
+.PHONY: help install demo test lint format bench prove packages clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+install: $(RUNTIME) ## create .venv, and nothing outside of it
+
+demo: $(RUNTIME) ## watch a message go out and a reply come in (ONCE=1: then stop)
+	@$(PYTHON) -m agent.cli demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: packages $(TOOLS) ## run all tests (ARGS='-k name' for some)
+	$(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(TOOLS) ## ruff and mypy
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+format: $(TOOLS) ## let ruff mend what it can
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: $(TOOLS) ## print the figures of bench/
+	@set -e; for row in $$(ls bench/*.py 2>/dev/null | grep -v '/_' | sort); do \
+		$(PYTHON) -m "bench.$$(basename "$$row" .py)"; done
+
+prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job
+	@test -n "$(WHAT)" || { echo "say which: make prove WHAT=$$(ls tests/prove 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\)\.py$$/\1/p' | tr _ - | paste -sd'|')" >&2; exit 2; }
+	@$(PYTHON) -m "tests.prove.$(subst -,_,$(WHAT))"
+
+packages: ## Debian packages that the tests need
+	@scripts/packages.sh
+
+clean: ## remove .venv and what tools have left
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Made again only when the dependencies change.
+$(RUNTIME): pyproject.toml scripts/venv.sh
+	@scripts/venv.sh .
+	@touch $@
+
+$(TOOLS): $(RUNTIME)
+	@scripts/venv.sh '.[test]'
+	@touch $@

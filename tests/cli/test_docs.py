@@ -1,0 +1,51 @@
+"""docs/cli.md names every command and option there is, and README.md opens with the two commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent.operations import OPERATIONS
+from tests.cli.conftest import Cli
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
+COMMANDS = [
+    "run", "demo", "check-config", "doctor", "status", "send", "messages", "inbox", "cancel", "resend", "release",
+    "pause", "resume", "at", "decode", "key new", "key list", "key revoke", "install-service",
+]  # fmt: skip
+
+
+def test_no_command_is_left_out(cli: Cli) -> None:
+    listed = re.findall(r"^  ([a-z-]+) ", cli("--help").out.split("Commands:")[1], re.MULTILINE)
+    assert set(listed) == {name.split()[0] for name in COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_and_its_options_are_documented(cli: Cli, name: str) -> None:
+    help_text = cli(*name.split(), "--help").out
+    assert f"`phonebridge {name}" in DOCUMENT
+    for option in set(re.findall(r"--[a-z-]+", help_text.split("Options:")[1])) - {"--help"}:
+        assert option in DOCUMENT, option
+    if name != "run":
+        assert "--json" in help_text
+
+
+def test_every_operation_is_documented() -> None:
+    assert [name for name in OPERATIONS if f"`{name}`" not in DOCUMENT] == []
+
+
+def test_readme_opens_with_the_two_commands() -> None:
+    opening = (ROOT / "README.md").read_text()[:300]
+    assert opening.index("make demo") < opening.index("make test")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/cli.md"])
+def test_links_between_documents_lead_somewhere(name: str) -> None:
+    document = ROOT / name
+    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+        if target == "docs/architecture.md":
+            continue
+        assert (document.parent / target).exists(), target

@@ -1,0 +1,116 @@
+"""The server itself: keys, ports, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.config import ConfigError, parse
+from agent.upstreams.api import UpstreamDown
+from agent.upstreams.local import LocalUpstream
+from tests.agent.fakes import Box, FakeModem
+from tests.upstreams.local.conftest import Rig
+
+
+async def test_a_key_is_generated_once_for_the_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        rig = Rig(box, api_key=None)
+        await rig.start()
+        file = tmp_path / "local-api-key"
+        key = file.read_text().strip()
+        assert len(key) == 40 and stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert (await rig.data("GET", "/api/user", key=key))["name"] == "owner"
+        await rig.stop()
+        again = Rig(box, api_key=None)
+        await again.start()
+        assert file.read_text().strip() == key
+        await again.stop()
+        written = capsys.readouterr()
+        assert key not in written.out + written.err
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"bind": "0.0.0.0:8080"}, "set api_key or api_key_file"),
+        ({"bind": "8080"}, "is not HOST:PORT"),
+        ({"bind": "127.0.0.1:99999"}, "is not HOST:PORT"),
+        ({"api_key": ""}, "is empty"),
+        ({"registration": "maybe"}, "registration"),
+        ({"api_keys": "x"}, 'did you mean "api_key"?'),
+    ],
+)
+def test_a_bad_configuration_is_one_sentence(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=r"upstream\[local\]") as caught:
+        parse({"upstream": [{"type": "local", **keys}]})
+    assert sentence in str(caught.value)
+
+
+async def test_an_empty_key_file_lets_nobody_in(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("\n")
+    async with Box(tmp_path, {}) as box:
+        keys = {"type": "local", "api_key_file": str(tmp_path / "key")}
+        with pytest.raises(ConfigError, match="is empty"):
+            LocalUpstream(parse({"upstream": [keys]}).upstreams[0], box.gateway)
+
+
+async def test_a_busy_port_is_a_sick_upstream(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        async with Box(tmp_path, {"a": FakeModem()}) as box:
+            rig = Rig(box, bind=f"127.0.0.1:{port}")
+            with pytest.raises(UpstreamDown, match=f"port {port} of 127.0.0.1 cannot be used"):
+                await rig.upstream.run()
+            assert rig.upstream.status()["address"] is None
+
+
+async def test_an_event_stream_does_not_hold_up_the_end(rig: Rig) -> None:
+    device = await rig.agent()
+    headers = {"Authorization": "Bearer the-owners-configured-key"}
+    async with rig.http.stream("GET", f"/api/devices/{device}/events", headers=headers) as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "event: message"
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await rig.box.stop()
+        assert loop.time() - begun < 1.5
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", int(str(rig.http.base_url.port)))
+
+
+async def test_the_description_needs_no_other_host(rig: Rig) -> None:
+    description = (await rig.http.get("/openapi.json")).json()
+    assert "/api/sms" in description["paths"] and "/api/devices/{id}/claim" in description["paths"]
+    assert (await rig.http.get("/docs")).status_code == 404
+    assert (await rig.http.get("/healthz")).json() == {"status": "ok"}
+
+
+def test_the_configuration_check_loads_no_server() -> None:
+    code = (
+        "import sys, agent.upstreams.local; "
+        "assert not {'fastapi', 'starlette', 'uvicorn', 'httpx'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+async def test_a_message_is_on_its_way_within_milliseconds(rig: Rig) -> None:
+    loop = asyncio.get_running_loop()
+    took = []
+    for number in range(30):
+        begun = loop.time()
+        await rig.send(f"{number}")
+        async with asyncio.timeout(5):
+            while len(rig.modem.sent) <= number:
+                await asyncio.sleep(0)
+        took.append(rig.modem.sent[-1][0] - begun)
+    # The promise is 5 ms; this is a loaded test machine and includes the client.
+    assert sorted(took)[len(took) // 2] < 0.025
