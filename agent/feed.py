@@ -40,6 +40,10 @@ class _Lane:
     is_running: bool = False
     failures: int = 0
 
+    @property
+    def is_inbound(self) -> bool:
+        return bool(self.items) and self.items[0].inbound is not None
+
 
 class Feed:
     """The feed of one upstream. `run` until cancelled; `wake` after each commit that may concern it."""
@@ -53,6 +57,8 @@ class Feed:
         self._in_memory: set[int] = set()
         self._behind: dict[int, FeedItem] = {}
         self._settled: list[int] = []
+        # Delivered, but the journal may still list them as left behind.
+        self._settling: set[int] = set()
         self._left: list[LeftBehind] = []
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
@@ -120,6 +126,7 @@ class Feed:
         self._in_memory.clear()
         self._behind.clear()
         self._settled.clear()
+        self._settling.clear()
         self._left.clear()
 
     def _take(self, item: FeedItem, *, is_behind: bool) -> None:
@@ -151,7 +158,7 @@ class Feed:
         found = await self._journal.read(lambda con: feeds.left_behind(con, self._name, _MOST_BEHIND))
         self._is_more_behind = len(found) == _MOST_BEHIND
         for item in found:
-            if item.event_id not in self._in_memory and item.event_id not in self._settled:
+            if item.event_id not in self._in_memory and item.event_id not in self._settling:
                 self._take(item, is_behind=True)
 
     def _start_lanes(self, group: asyncio.TaskGroup) -> float | None:
@@ -159,23 +166,26 @@ class Feed:
         now = asyncio.get_running_loop().time()
         if self._lanes and now < self._down_until:
             return self._down_until
-        running = sum(lane.is_running for lane in self._lanes.values())
-        # While the server is down, one lane tries for all.
+        running = [lane for lane in self._lanes.values() if lane.is_running]
+        # While the server is down, one lane tries for all; else one place is kept free of those that fail.
         most = 1 if self._down_failures else self._upstream.concurrency
-        next_due: float | None = None
-        # "sent" and new messages before the rest: oldest event first is what the dictionary's order gives.
-        for message_id, lane in list(self._lanes.items()):
-            if running >= most:
+        most_doubtful = max(1, most - 1)
+        doubtful = sum(bool(lane.failures) for lane in running)
+        waiting = [(key, lane) for key, lane in self._lanes.items() if not lane.is_running]
+        ready = [(key, lane) for key, lane in waiting if lane.due <= now]
+        # What never failed before what did, reports before inbound, then by age.
+        ready.sort(key=lambda pair: (bool(pair[1].failures), pair[1].is_inbound, pair[1].items[0].event_id))
+        started = len(running)
+        for message_id, lane in ready:
+            if started >= most:
                 break
-            if lane.is_running:
-                continue
-            if lane.due > now:
-                next_due = lane.due if next_due is None else min(next_due, lane.due)
-                continue
+            if lane.failures and doubtful >= most_doubtful:
+                break
+            doubtful += bool(lane.failures)
             lane.is_running = True
-            running += 1
+            started += 1
             group.create_task(self._serve(message_id, lane), name=f"feed {self._name} {message_id}")
-        return next_due
+        return min((lane.due for _, lane in waiting if lane.due > now), default=None)
 
     async def _serve(self, message_id: int, lane: _Lane) -> None:
         try:
@@ -209,7 +219,7 @@ class Feed:
             lane.due = loop.time() + backoff_s(lane.failures, longest_s=_LONGEST_LANE_S)
             if lane.failures == _TRIES_BEFORE_LEFT_BEHIND:
                 for waiting in lane.items:
-                    self._leave_behind(waiting, parked=False, tries=lane.failures, error=str(error))
+                    self._leave_behind(waiting, parked=False, tries=item.tries + lane.failures, error=str(error))
             if item.inbound is not None and len(self._behind) > _MOST_BEHIND:
                 # It stands in the journal; an inbound is alone in its lane, so no order is lost.
                 self._in_memory.discard(item.event_id)
@@ -234,6 +244,7 @@ class Feed:
         self._dirty.set()
         if self._behind.pop(item.event_id, None) is not None and not keep:
             self._settled.append(item.event_id)
+            self._settling.add(item.event_id)
             self._left = [left for left in self._left if left.event_id != item.event_id]
 
     def _go_down(self, error: UpstreamDown) -> None:
@@ -275,3 +286,6 @@ class Feed:
         await self._journal.write(
             lambda con: feeds.advance(con, self._name, cursor, left, settled), patience_s=REPORT_PATIENCE_S
         )
+        self._settling.difference_update(settled)
+        if self._is_more_behind:
+            self.wake()
