@@ -23,7 +23,7 @@ from agent.journal import feeds, listing, messages, routing
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
-from agent.journal.store import Journal
+from agent.journal.store import Journal, JournalFull
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
 from agent.route import Route, RouteState, RouteView
@@ -75,6 +75,8 @@ class Gateway:
         A job that can never be sent is accepted and FAILED with its reason, so that its origin is told; the
         others are unaffected. Raises: IdempotencyConflict, JournalError.
         """
+        if not self.journal.has_reserve:
+            raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
         born_ms = await self._born_ms()
         prepared = [self._prepare(job, row, born_ms) for job in jobs]

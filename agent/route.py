@@ -348,6 +348,7 @@ class Route:
             and not self._is_draining
             and not self._is_closing
             and not self._is_refused()
+            and self._journal.has_reserve
         )
         return RouteCall(
             name=self.name,

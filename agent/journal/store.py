@@ -54,6 +54,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.commits = 0
+        self.has_reserve = False
+        """Whether the ballast is there. Without it only outcomes are written: nothing is accepted or sent."""
         self._ballast = path.with_suffix(".ballast")
         self._inbox: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -117,8 +119,10 @@ class Journal:
         try:
             if not self._ballast.exists():
                 self._ballast.write_bytes(b"\0" * _BALLAST_OCTETS)
+            self.has_reserve = True
         except OSError:
             self._ballast.unlink(missing_ok=True)
+            self.has_reserve = False
 
     # --- the loop's side ----------------------------------------------------------------------------
 
@@ -212,6 +216,7 @@ class Journal:
         if is_full and self._ballast.exists():
             _log.warning("disk_full", file=str(self.path), ballast="released")
             self._ballast.unlink(missing_ok=True)
+            self.has_reserve = False
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for work in batch:

@@ -77,6 +77,9 @@ async def test_full_disk_releases_the_ballast_for_what_is_in_the_air(journal: Jo
 
     await journal.write(fill)
     assert not ballast.exists()
+    assert not journal.has_reserve
+    journal.keep_ballast()
+    assert journal.has_reserve
     assert await journal.read(lambda con: con.execute("SELECT count(*) FROM big").fetchone()[0]) == 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.journal.store import JournalFull
 from agent.model import Job
 from drivers.api import (
     LateOutcome,
@@ -394,3 +395,19 @@ async def test_rate_per_minute_holds_the_route(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         assert len(modem.sent) == 2
         assert await box.state(accepted[2].message_id) == "queued"
+
+
+async def test_full_disk_takes_and_sends_nothing_until_there_is_room(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        (waiting,) = await box.gateway.accept("cli", [Job(TO, "x")])
+        box.journal.has_reserve = False
+        box.start()
+        with pytest.raises(JournalFull, match="free some space"):
+            await box.gateway.accept("cli", [Job(TO, "y")])
+        while box.gateway.routes["a"].view().state != "ready":
+            await asyncio.sleep(0.01)
+        assert modem.texts() == []
+        box.journal.keep_ballast()
+        box.gateway.outbox.wake()
+        await box.until(waiting.message_id, "sent")
