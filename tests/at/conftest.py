@@ -1,8 +1,7 @@
-"""Fixtures: a guard against leaked tasks, and sessions on the simulated modem as a process of its own."""
+"""Fixtures: sessions on the simulated modem as a process of its own."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -10,19 +9,6 @@ import pytest
 
 from drivers.simulator.process import SimulatorProcess
 from tests.at.harness import Harness
-
-
-@pytest.fixture
-async def no_leaked_tasks() -> AsyncIterator[None]:
-    """Fail a test that leaves a task running; modules of coroutine tests use it for all of theirs."""
-    before = asyncio.all_tasks()
-    yield
-    for _ in range(50):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}
-        if not left:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"leaked tasks: {left}")
 
 
 @pytest.fixture
