@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -212,8 +214,18 @@ def test_keys_open_the_local_server(ask: Cli, daemon: Running) -> None:
     assert (again.code, "there is no key" in again.err) == (1, True)
 
 
-def test_the_daemon_keeps_the_terminal_libraries_out(daemon: Running) -> None:
-    maps = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    resident_kb = int(re.search(r"VmRSS:\s+(\d+)", maps)[1])  # type: ignore[index]
-    # DESIGN section 5, here without an hour's work behind it.
-    assert resident_kb < 65_000
+def test_the_daemon_holds_neither_the_terminals_libraries_nor_pydantic() -> None:
+    code = (
+        "import sys\n"
+        "from agent.cli import run\n"
+        "run.slim_imports()\n"
+        "from agent import daemon, logs, plugins\n"
+        "for group in (plugins.DRIVERS, plugins.UPSTREAMS):\n"
+        "    for name in plugins.names(group):\n"
+        "        (plugins.load_driver if group == plugins.DRIVERS else plugins.load_upstream)(name)\n"
+        "print(sorted({name.partition('.')[0] for name, module in sys.modules.items() if module}))\n"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("rich", "pygments", "typer", "click", "pydantic", "pydantic_core", "fastapi", "uvicorn"):
+        assert f"'{heavy}'" not in loaded, heavy
+
