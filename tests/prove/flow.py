@@ -18,7 +18,7 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     for kind in ("documented", "local"):
         _by_slot(directory / f"{kind}-slot", figures, kind, count, radio_s)
         _spread(directory / f"{kind}-any", figures, kind, count, radio_s)
-        _delayed(directory / f"{kind}-delay", figures, kind, 4 if short else 20, 1.0 if short else 3.0, radio_s)
+        _delayed(directory / f"{kind}-delay", figures, kind, 4 if short else 60, 1.0 if short else 3.0, radio_s)
 
 
 def _stage(directory: Path, kind: str, radio_s: float) -> Stage:
