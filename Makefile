@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 
-.PHONY: help install demo test lint format bench prove packages clean
+.PHONY: help install demo test lint format bench prove matrix packages clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +36,9 @@ bench: $(TOOLS) ## print the figures of bench/
 prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job
 	@test -n "$(WHAT)" || { echo "say which: make prove WHAT=$$(ls tests/prove 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\)\.py$$/\1/p' | tr _ - | paste -sd'|')" >&2; exit 2; }
 	@$(PYTHON) -m "tests.prove.$(subst -,_,$(WHAT))"
+
+matrix: $(TOOLS) ## every kind of modem under every fault, as a table (ARGS='--personality telit')
+	@$(PYTHON) -m tests.matrix $(ARGS)
 
 packages: ## Debian packages that the tests need
 	@scripts/packages.sh

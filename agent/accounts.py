@@ -11,21 +11,38 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from agent.clock import Clock
-from agent.journal import accounts, inbound, messages
-from agent.journal.accounts import Account, Device, EmailTaken, Token
+from agent.journal import accounts, billing, inbound, messages
+from agent.journal.accounts import Account, Contact, Device, EmailTaken, Token
+from agent.journal.billing import Bill, Item, NotEnoughCredit, Sending, SendingFilter, Tally
 from agent.journal.messages import Acceptance, Idempotency
 from agent.journal.schema import JournalError
 from agent.journal.store import REPORT_PATIENCE_S, Journal
+from agent.model import MessageState
 from agent.remote import RemoteAgents
 
 _V = TypeVar("_V")
 
-__all__ = ["Account", "Accounts", "Caller", "Device", "EmailTaken", "NewToken", "Token"]
+__all__ = [
+    "Account",
+    "Accounts",
+    "Bill",
+    "Caller",
+    "Contact",
+    "Device",
+    "EmailTaken",
+    "Item",
+    "NewToken",
+    "NotEnoughCredit",
+    "Sending",
+    "SendingFilter",
+    "Tally",
+    "Token",
+]
 
 _OWNER_NAME, _OWNER_EMAIL = "owner", "owner@localhost"
 _SECRET_BYTES = 30
@@ -46,6 +63,10 @@ class Caller:
     is_owner: bool
     token: int | None
     abilities: tuple[str, ...]
+
+    def may(self, ability: str) -> bool:
+        """Whether the key opens this; "*" opens everything."""
+        return "*" in self.abilities or ability in self.abilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +97,16 @@ class Accounts:
         self._one_password = asyncio.Semaphore(1)
 
     async def run(self) -> None:
-        """Write down now and then when keys were used, until cancelled."""
-        while True:
-            await self._was_used.wait()
-            await asyncio.sleep(_USED_WRITE_S)
-            self._was_used.clear()
-            await self._write_used()
+        """Write down now and then when keys were used, and at the end, until cancelled."""
+        try:
+            while True:
+                await self._was_used.wait()
+                await asyncio.sleep(_USED_WRITE_S)
+                self._was_used.clear()
+                await self._write_used()
+        finally:
+            if self._unwritten:
+                await self._write_used()
 
     async def _write_used(self) -> None:
         used, self._unwritten = self._unwritten, {}
@@ -121,6 +146,14 @@ class Accounts:
         now_ms = self._clock.utc_ms()
         return await self._journal.write(lambda con: accounts.create(con, name, email, stored, now_ms))
 
+    async def register_without_password(self, name: str, email: str) -> Account:
+        """A new account that somebody else vouches for; nobody logs in with a password. Raises: EmailTaken."""
+        now_ms = self._clock.utc_ms()
+        return await self._journal.write(lambda con: accounts.create(con, name, email, None, now_ms))
+
+    async def by_email(self, email: str) -> Account | None:
+        return await self._journal.read(lambda con: accounts.by_email(con, email))
+
     async def login(self, email: str, password: str) -> Account | None:
         """The account with this email and password. It takes as long where there is no such account."""
         found = await self._journal.read(lambda con: accounts.by_email(con, email))
@@ -133,6 +166,37 @@ class Accounts:
         changed = await self._journal.write(lambda con: accounts.change(con, account_id, values))
         _keep(self._accounts, account_id, changed)
         return changed
+
+    async def import_contacts(self, account_id: int, contacts: Sequence[Contact], group: int | None) -> None:
+        """Take contacts in; durable when it returns."""
+        now_ms = self._clock.utc_ms()
+        await self._journal.write(lambda con: accounts.import_contacts(con, account_id, contacts, group, now_ms))
+
+    async def contact_names(self, account_id: int, numbers: Sequence[str]) -> dict[str, str]:
+        """Names of those numbers that are contacts with a name."""
+        return await self._journal.read(lambda con: accounts.contact_names(con, account_id, numbers))
+
+    # --- credit -------------------------------------------------------------------------------------
+
+    async def spent(self, account_id: int, purse: str) -> int:
+        """What a purse has paid and not got back, in millionths."""
+        return await self._journal.read(lambda con: billing.spent(con, account_id, purse))
+
+    async def sending_of(self, message_id: int) -> str | None:
+        """The sending that a message belongs to."""
+        return await self._journal.read(lambda con: billing.sending_of(con, message_id))
+
+    async def sendings(self, wanted: SendingFilter, offset: int, limit: int) -> tuple[int, list[Sending]]:
+        """How many there are, and some of them, newest first."""
+        return await self._journal.read(lambda con: billing.sendings(con, wanted, offset, limit))
+
+    async def sending_items(
+        self, wanted: SendingFilter, uid: str, states: Sequence[MessageState], *, offset: int, limit: int
+    ) -> tuple[int, Sending, list[Item]] | None:
+        """A sending, how many of its items are in these states, and some of them; None where there is none."""
+        return await self._journal.read(lambda con: billing.items(con, wanted, uid, states, offset=offset, limit=limit))
+
+    # --- requests -----------------------------------------------------------------------------------
 
     async def replay(self, idempotency: Idempotency) -> list[Acceptance] | None:
         """What was answered to an Idempotency-Key before. Raises: IdempotencyConflict."""
@@ -207,12 +271,19 @@ class Accounts:
         return found
 
     async def register_device(
-        self, account_id: int, device_id: str, name: str, *, phone_number: str | None, sms_rate: float
+        self,
+        account_id: int,
+        device_id: str,
+        name: str,
+        *,
+        phone_number: str | None,
+        sms_rate: float,
+        pool: str | None = None,
     ) -> tuple[Device, bool]:
         """A remote agent, known by its `device_id`. Whether it is new."""
         result = await self._journal.write(
             lambda con: accounts.register_device(
-                con, account_id, device_id, name, phone_number=phone_number, sms_rate=sms_rate
+                con, account_id, device_id, name, phone_number=phone_number, sms_rate=sms_rate, pool=pool
             )
         )
         self._forget_devices()

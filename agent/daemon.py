@@ -123,7 +123,7 @@ async def build(config: Config, journal: Journal, clock: Clock) -> Gateway:
     inbox = Inbox(journal, clock, gateway.committed, gateway.outbox.wake)
     paused = await journal.read(routing.paused)
     slots = _slots(config)
-    has_open_routes = any(not route.settings.prefixes for route in config.routes)
+    open_routes = _open_routes(config)
     memory = _SimMemory(journal)
     for route_config in config.routes:
         route = Route(
@@ -131,8 +131,7 @@ async def build(config: Config, journal: Journal, clock: Clock) -> Gateway:
             plugins.load_driver(route_config.settings.driver),
             config.agent,
             slot=slots[route_config.name],
-            # A route for certain prefixes serves only those, as long as another serves the rest.
-            takes_any=not (route_config.settings.prefixes and has_open_routes),
+            takes_any=route_config.name in open_routes,
             journal=journal,
             clock=clock,
             outbox=gateway.outbox,
@@ -145,6 +144,20 @@ async def build(config: Config, journal: Journal, clock: Clock) -> Gateway:
         gateway.routes[route_config.name] = route
     await gateway.ensure_upstream(_CLI, _CLI)
     return gateway
+
+
+def _open_routes(config: Config) -> set[str]:
+    """Routes for what is meant for none in particular: without prefixes as long as there are such, and of one
+    driver, since it plans the parts; one that another driver's route falls back to is kept for that."""
+    drivers = {route.name: route.settings.driver for route in config.routes}
+    reserves = {
+        route.settings.fallback
+        for route in config.routes
+        if route.settings.fallback is not None and drivers[route.settings.fallback] != route.settings.driver
+    }
+    routes = [route for route in config.routes if not route.settings.prefixes] or list(config.routes)
+    routes = [route for route in routes if route.name not in reserves] or routes
+    return {route.name for route in routes if route.settings.driver == routes[0].settings.driver}
 
 
 def _slots(config: Config) -> dict[str, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -17,17 +16,19 @@ from agent import numbers
 from agent.accounts import Accounts
 from agent.clock import Clock
 from agent.config import AgentSettings
+from agent.failover import Failover
 from agent.feed import Feed
 from agent.hooks import Hooks
 from agent.journal import feeds, listing, messages, routing
+from agent.journal.billing import Bill
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.store import Journal, JournalFull
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
-from agent.route import Route, RouteState, RouteView
-from drivers.api import PlannedPart, Unplannable
+from agent.route import Route, RouteView
+from drivers.api import PlannedPart, PlanOptions
 
 _log = structlog.get_logger("gateway")
 
@@ -59,6 +60,7 @@ class Gateway:
         self.hooks = Hooks(journal, clock)
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
+        self._failover = Failover(self.routes, journal, clock, settings.max_parts)
         self.feeds: dict[str, Feed] = {}
         self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
         self.upstream_views: list[Callable[[], UpstreamView]] = []
@@ -68,19 +70,29 @@ class Gateway:
     # --- taking messages ----------------------------------------------------------------------------
 
     async def accept(
-        self, upstream: str, jobs: Sequence[Job], *, idempotency: Idempotency | None = None
+        self,
+        upstream: str,
+        jobs: Sequence[Job],
+        *,
+        idempotency: Idempotency | None = None,
+        bill: Bill | None = None,
     ) -> list[Acceptance]:
         """Take jobs in, one answer each in their order; durable when it returns.
 
         A job that can never be sent is accepted and FAILED with its reason, so that its origin is told; the
-        others are unaffected. Raises: IdempotencyConflict, JournalError.
+        others are unaffected. Raises: IdempotencyConflict, NotEnoughCredit, JournalError.
         """
         if not self.journal.has_reserve:
             raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
         born_ms = await self._born_ms()
         prepared = [self._prepare(job, row, born_ms) for job in jobs]
-        return await self.outbox.accept(upstream, prepared, idempotency)
+        return await self.outbox.accept(upstream, prepared, idempotency, bill)
+
+    async def plan(self, upstream: str, job: Job) -> PreparedJob:
+        """What `accept` would make of a job; nothing is kept or sent."""
+        row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
+        return self._prepare(job, row, await self._born_ms())
 
     async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
         """Those of a server's ids that the journal knows, with our state."""
@@ -110,7 +122,12 @@ class Gateway:
             return None
         if old.state not in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
             raise ValueError(f"message {message_id} is {old.state}; only one that failed can be sent again")
-        job = Job(old.number, old.text, route=old.route, priority=old.priority, account=old.account)
+        data, port = old.details.get("data"), old.details.get("port")
+        job = Job(
+            old.number, old.text, route=old.route, priority=old.priority, account=old.account,
+            is_flash=old.details.get("message_class") == 0, port=port if isinstance(port, int) else None,
+            data=bytes.fromhex(data) if isinstance(data, str) else None,
+        )  # fmt: skip
         await self.ensure_upstream("cli", "cli")
         return (await self.accept("cli", [job]))[0]
 
@@ -244,7 +261,7 @@ class Gateway:
             number = numbers.dialable(job.recipient, self.settings.default_region)
         except numbers.NotDialable as error:
             failure = str(error)
-        if not failure and not job.text:
+        if not failure and not job.text and job.data is None:
             failure = "the text is empty"
         if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
             failure = f"priority {job.priority} is not between {MIN_PRIORITY} and {MAX_PRIORITY}"
@@ -253,13 +270,13 @@ class Gateway:
             route, failure = self._choose(job, number, upstream)
         if not failure and route.startswith("@"):
             # A remote agent plans for itself.
+            if job.details:
+                failure = "a remote device carries plain texts only: no flash, no data and no port"
             parts = (PlannedPart("text", job.text.encode()),)
         elif not failure:
-            try:
-                driver = self.routes[route].driver if route in self.routes else next(iter(self.routes.values())).driver
-                parts = driver.plan(job.text, self.settings.max_parts)
-            except Unplannable as error:
-                failure = str(error)
+            is_free = job.route is None and job.sim_slot is None and upstream.default_sim_slot is None
+            options = PlanOptions(recipient=number, is_flash=job.is_flash, port=job.port, data=job.data)
+            route, parts, failure = self._failover.planned(job.text, route, is_free=is_free, options=options)
         limit_ms = self.settings.max_backlog_age_h * 3_600_000
         is_held = failure is None and job.created_ms is not None and job.created_ms < born_ms - limit_ms
         return PreparedJob(job, number, route, parts, failure, is_held)
@@ -308,32 +325,13 @@ class Gateway:
         return "this gateway has no route; add a [[route]] to its configuration"
 
     async def move_stranded(self) -> bool:
-        """Messages without an attempt whose route cannot take them: to the fallback, or failed with the reason.
-        Whether any route is down, so that this should be asked again soon."""
-        is_any_down = False
-        for route in self.routes.values():
-            if route.view().state in (RouteState.READY, RouteState.PAUSED):
-                continue
-            is_any_down = True
-            target = route.config.settings.fallback
-            certain = route.is_without_sim()
-            late = route.down_for_s() >= route.config.settings.fallback_after_s
-            if target is not None and (certain or late) and self.routes[target].view().state is RouteState.READY:
-                moved = await self.journal.write(
-                    partial(routing.move_unbound, origin=route.name, target=target, now=self.clock.now())
-                )
-                if moved:
-                    _log.warning("moved_to_fallback", route=route.name, fallback=target, messages=moved)
-                    self.outbox.wake()
-            elif certain and target is None:
-                reason = f"there is no SIM in slot {route.slot} (route {route.name})"
-                failed = await self.journal.write(
-                    partial(routing.fail_unbound, route=route.name, reason=reason, now=self.clock.now())
-                )
-                if failed:
-                    _log.warning("failed_without_sim", route=route.name, messages=failed)
-                    self.committed()
-        return is_any_down
+        """Messages without an attempt whose route cannot take them: to the fallback and back, or failed with the
+        reason. Whether this should be asked again soon."""
+        is_soon, changed = await self._failover.move_stranded()
+        if changed:
+            self.outbox.wake()
+            self.committed()
+        return is_soon
 
     async def _born_ms(self) -> int:
         return await self.journal.read(routing.born_ms)

@@ -7,26 +7,25 @@ or dead one holds up nobody else; a call that was delivered but not written down
 from __future__ import annotations
 
 import asyncio
-import ssl
+import secrets
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 
 from agent.clock import Clock
+from agent.hook_address import host_of, problem_of
+from agent.hook_call import Caller, Letter, Outcome
 from agent.journal import hooks
-from agent.journal.hooks import Hook, NewHook
+from agent.journal.hooks import Delivery, DeliveryPage, Hook, NewHook
 from agent.journal.store import REPORT_PATIENCE_S, Journal
 
-if TYPE_CHECKING:
-    import httpx
+__all__ = ["Call", "Delivery", "DeliveryPage", "Hooks", "host_of", "problem_of", "wait_before_try"]
 
 _log = structlog.get_logger("hooks")
 
-_TIMEOUT_S = 10.0
 _CALLS = 32
 _CALLS_PER_HOST = 4
 # Hosts that do not answer hold a call for the whole timeout: together they get only this many.
@@ -35,29 +34,9 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 6 * 3600.0
 # Doubling from 10 s to 6 h and 6 h each from there: the 21st wait ends about three days after the first try.
 _TRIES = 22
 _KEPT_MS = 30 * 86_400_000
-_LONGEST_URL_CHARACTERS = 2000
-
-
-def problem_of(url: str) -> str | None:
-    """Why this cannot be called, as one sentence; None where it can. Pure."""
-    if len(url) > _LONGEST_URL_CHARACTERS:
-        return f"a webhook address has at most {_LONGEST_URL_CHARACTERS} characters"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "it is not a valid address"
-    if parts.scheme not in ("http", "https"):
-        return "only http:// and https:// addresses are called"
-    if not parts.hostname or port == 0 or any(character <= " " for character in url):
-        return "it is not a valid address"
-    return None
-
-
-def host_of(url: str) -> str:
-    """Scheme, host and port of a valid address: what is slow or down together."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+_SECRET_BYTES = 32
+# Tests by hand wait for each other, so that they are no way to flood somebody.
+_TESTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +50,6 @@ class Call:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    status: int | None
-    error: str | None
-
-
 class Hooks:
     """One per gateway. `run` until cancelled; `wake` after something was put into the table."""
 
@@ -84,8 +57,8 @@ class Hooks:
         self._journal = journal
         self._clock = clock
         self._wake = asyncio.Event()
-        self._client: httpx.AsyncClient | None = None
-        self._opening = asyncio.Lock()
+        self._caller = Caller()
+        self._tests = asyncio.Semaphore(_TESTS_AT_ONCE)
         self._running: dict[int, str] = {}
         # Hosts that did not answer at all: one call at a time, until one does.
         self._silent: set[str] = set()
@@ -103,9 +76,53 @@ class Hooks:
         ]
         if not wanted:
             return
-        now_ms = self._clock.utc_ms()
-        await self._journal.write(lambda con: hooks.add(con, wanted, now_ms), patience_s=REPORT_PATIENCE_S)
+        now_ms, fresh = self._clock.utc_ms(), _new_secret()
+        await self._journal.write(lambda con: hooks.add(con, wanted, now_ms, fresh), patience_s=REPORT_PATIENCE_S)
         self.wake()
+
+    async def secret(self, account: int) -> str:
+        """The key that this account's calls are signed with, made at the first question or call."""
+        found = await self._journal.read(lambda con: hooks.secret(con, account))
+        if found is None:
+            fresh = _new_secret()
+            found = await self._journal.write(lambda con: hooks.ensure_secret(con, account, fresh))
+        return found
+
+    async def rotate_secret(self, account: int) -> str:
+        """A new key; every call from now on is signed with it, also those that were put in before."""
+        fresh = _new_secret()
+        await self._journal.write(lambda con: hooks.set_secret(con, account, fresh))
+        return fresh
+
+    async def deliveries(
+        self, account: int | None, *, state: str | None = None, message_id: int | None = None, page: int = 1,
+        per_page: int = 50,
+    ) -> DeliveryPage:  # fmt: skip
+        """The log of one account, or of all, newest first; it reaches back 30 days."""
+        return await self._journal.read(
+            lambda con: hooks.page(con, account, state, message_id, offset=(page - 1) * per_page, limit=per_page)
+        )
+
+    async def delivery(self, account: int | None, delivery_id: int) -> Delivery | None:
+        """One line of the log, None where the account has none such."""
+        return await self._journal.read(lambda con: hooks.one(con, account, delivery_id))
+
+    async def replay(self, account: int | None, delivery_id: int) -> Delivery | None:
+        """Make a call again, at once and with all its tries; also one that was taken. None where there is none."""
+        now_ms = self._clock.utc_ms()
+        found = await self._journal.write(lambda con: hooks.replay(con, account, delivery_id, now_ms))
+        self.wake()
+        return found
+
+    async def test(self, account: int, url: str, body: str) -> Delivery:
+        """Call an address now and once, and put what came of it into the log."""
+        key = f"test:{uuid.uuid4()}"
+        now_ms, fresh = self._clock.utc_ms(), _new_secret()
+        new = NewHook(key, 0, account, url, host_of(url), body)
+        hook = await self._journal.write(lambda con: hooks.add_test(con, new, now_ms, fresh))
+        async with self._tests:
+            outcome = await self._call(hook)
+        return await self._journal.write(lambda con: hooks.end_test(con, hook.id, _result(outcome), now_ms))
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -122,9 +139,7 @@ class Hooks:
                     except TimeoutError:
                         pass
         finally:
-            client, self._client = self._client, None
-            if client is not None:
-                await client.aclose()
+            await self._caller.close()
 
     # --- pieces -------------------------------------------------------------------------------------
 
@@ -183,52 +198,20 @@ class Hooks:
             self._running.pop(hook.id, None)
             self.wake()
 
-    async def _call(self, hook: Hook) -> _Outcome:
-        # Imported here: who has no webhook does not pay for it.
-        import httpx  # noqa: PLC0415
+    async def _call(self, hook: Hook) -> Outcome:
+        letter = Letter(hook.id, hook.tries + 1, hook.url, hook.body, hook.secret, hook.is_owner)
+        return await self._caller.call(letter, self._clock.utc_ms() // 1000)
 
-        if (problem := problem_of(hook.url)) is not None:
-            return _Outcome(None, problem)
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                client = await self._opened()
-                request = client.build_request(
-                    "POST",
-                    hook.url,
-                    content=hook.body.encode(),
-                    headers={"Content-Type": "application/json", "User-Agent": "phonebridge"},
-                )
-                # The answer's body is of no interest, and may be endless.
-                answer = await client.send(request, stream=True)
-                await answer.aclose()
-        except TimeoutError:
-            return _Outcome(None, f"no answer within {_TIMEOUT_S:.0f} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return _Outcome(None, str(error)[:200] or type(error).__name__)
-        if answer.is_success:
-            return _Outcome(answer.status_code, None)
-        return _Outcome(answer.status_code, f"it answered {answer.status_code}")
-
-    async def _opened(self) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415
-
-        async with self._opening:
-            if self._client is None:
-                # Reading the CA certificates takes long on a small box.
-                context = await asyncio.to_thread(ssl.create_default_context)
-                self._client = httpx.AsyncClient(verify=context, follow_redirects=False, timeout=_TIMEOUT_S)
-            return self._client
-
-    async def _note(self, hook: Hook, outcome: _Outcome) -> None:
+    async def _note(self, hook: Hook, outcome: Outcome) -> None:
         now_ms = self._clock.utc_ms()
         if outcome.status is None:
             self._silent.add(hook.host)
         else:
             self._silent.discard(hook.host)
-        status, error = outcome.status, outcome.error
-        if error is None:
+        result = _result(outcome)
+        if outcome.error is None:
             await self._journal.write(
-                lambda con: hooks.done(con, hook.id, status or 0, now_ms), patience_s=REPORT_PATIENCE_S
+                lambda con: hooks.done(con, hook.id, result, now_ms), patience_s=REPORT_PATIENCE_S
             )
             return
         wait_s = wait_before_try(hook.tries + 2)
@@ -238,12 +221,20 @@ class Hooks:
             host=hook.host,
             message=hook.lane,
             tries=hook.tries + 1,
-            reason=error,
+            reason=outcome.error,
         )
         await self._journal.write(
-            lambda con: hooks.failed(con, hook.id, status=status, error=error, due_ms=due_ms, now_ms=now_ms),
+            lambda con: hooks.failed(con, hook.id, result, due_ms=due_ms, now_ms=now_ms),
             patience_s=REPORT_PATIENCE_S,
         )
+
+
+def _new_secret() -> str:
+    return secrets.token_hex(_SECRET_BYTES)
+
+
+def _result(outcome: Outcome) -> hooks.Result:
+    return hooks.Result(outcome.status, outcome.error, outcome.answer, outcome.took_ms)
 
 
 def wait_before_try(number: int) -> float | None:

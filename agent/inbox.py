@@ -7,10 +7,19 @@ from collections.abc import Callable
 import structlog
 
 from agent.clock import Clock
-from agent.journal import dispatch, evidence, inbound
+from agent.journal import dispatch, evidence, inbound, routing
 from agent.journal.store import Journal
 from agent.masking import masked
-from drivers.api import Event, InboundPart, LateOutcome, StatusReport, UndecodablePdu
+from drivers.api import (
+    BalanceRead,
+    Event,
+    InboundPart,
+    IncomingCall,
+    LateOutcome,
+    RecoveryStep,
+    StatusReport,
+    UndecodablePdu,
+)
 
 _log = structlog.get_logger("inbox")
 
@@ -37,7 +46,20 @@ class Inbox:
             await self._take_report(route, event)
         elif isinstance(event, LateOutcome):
             await self._take_late(route, event)
+        elif isinstance(event, RecoveryStep):
+            _log.warning("recovery", route=route, rung=event.rung, step=event.sentence)
+            await self._note(route, "recovery", event.sentence)
+        elif isinstance(event, IncomingCall):
+            _log.info("call", route=route, caller=masked(event.number or ""), rejected=event.is_rejected)
+            end = ", rejected" if event.is_rejected else ""
+            await self._note(route, "call", f"{event.number or 'number withheld'}{end}")
+        elif isinstance(event, BalanceRead):
+            _log.info("balance", route=route, balance=event.balance)
+            await self._note(route, "balance", event.balance or event.text)
         self.committed()
+
+    async def _note(self, route: str, kind: str, detail: str) -> None:
+        await self._journal.write(lambda con: routing.note(con, route, kind, detail, self._clock.now()))
 
     async def _take_part(self, route: str, part: InboundPart) -> None:
         message_id = await self._journal.write(lambda con: inbound.add_part(con, route, part, self._clock.now()))

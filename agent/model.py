@@ -112,6 +112,19 @@ def message_state(parts: Iterable[PartState]) -> MessageState:
     return MessageState.DELIVERED
 
 
+class MessageKind(StrEnum):
+    """What a message is for. Only TEXT is for a person to read as it stands."""
+
+    TEXT = "text"
+    DATA = "data"
+    """Octets for an application; `details` has them as `data` in hexadecimal, and the `port` they are for."""
+    WAP_PUSH = "wap_push"
+    """A WAP push that is no MMS: `content_type` and `data`."""
+    MMS = "mms"
+    """An MMS that waits at the operator: `mms_transaction_id`, `mms_location`, `mms_sender`, `mms_subject`,
+    `mms_size_octets`, `mms_expires_in_s`, as far as told."""
+
+
 class AttemptOutcome(StrEnum):
     """What became of one submit."""
 
@@ -139,8 +152,9 @@ class Job:
 
     `remote_id` makes acceptance idempotent per upstream. `route` names one of our routes, `device` a remote
     device's number in the local server; with neither, `sim_slot` decides, else any route takes it.
-    `created_ms` is when the server says it was made (UTC ms). `attributes` belong to the dialect and come back
-    untouched. Numbers and texts are as given; the gateway validates.
+    `created_ms` is when the server says it was made (UTC ms). `data` goes instead of the text, `port` is the
+    application port it is for, `is_flash` has it shown at once (class 0). `attributes` belong to the dialect and
+    come back untouched. Numbers and texts are as given; the gateway validates.
     """
 
     recipient: str
@@ -155,6 +169,19 @@ class Job:
     account: int | None = None
     idempotency_key: str | None = None
     attributes: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    is_flash: bool = False
+    port: int | None = None
+    data: bytes | None = None
+
+    @property
+    def details(self) -> dict[str, str | int | float | bool | None]:
+        """What `Message.details` keeps of it."""
+        found = {
+            "message_class": 0 if self.is_flash else None,
+            "port": self.port,
+            "data": None if self.data is None else self.data.hex(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +190,8 @@ class Message:
 
     `number` is the recipient (MO) or the sender (MT). `error` is a plain sentence. `route` is the route it is
     bound to or came in by, else the one it waits for. `may_be_double` says that a part was resent after an
-    unknown outcome.
+    unknown outcome. `details`, as far as they apply: `message_class` (0: flash), `port`, `source_port`, `data` in
+    hexadecimal, `replace_type` with `replaces` and `replaced_by` (uids), and what its kind says.
     """
 
     id: int
@@ -186,6 +214,8 @@ class Message:
     sent_ms: int | None
     delivered_ms: int | None
     attributes: dict[str, str | int | float | bool | None]
+    kind: MessageKind = MessageKind.TEXT
+    details: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ added, none is renamed.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,8 +17,10 @@ import agent
 from agent.clock import iso_utc
 from agent.endpoint import KEY_FILE, Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
+from agent.hooks import Delivery, problem_of
 from agent.journal.listing import Filter
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, is_ended
+from agent.plan_view import described
 from agent.route import RouteView
 
 CLI_UPSTREAM = "cli"
@@ -25,6 +28,7 @@ _LONGEST_PAGE = 200
 _LONGEST_TEXT_CHARACTERS = 40_000
 _LONGEST_COMMAND_CHARACTERS = 1000
 _LONGEST_COMMAND_S = 180.0
+_LONGEST_USSD_CHARACTERS = 160
 _started = time.monotonic()
 
 Answer = dict[str, Any]
@@ -72,6 +76,15 @@ class Fields:
             raise Refused(f"{key} is a number of seconds up to {highest:g}", Refusal.USAGE)
         return float(value)
 
+    def octets(self, key: str) -> bytes | None:
+        """Given in hexadecimal; None where the key is missing."""
+        if self._raw.get(key) is None:
+            return None
+        try:
+            return bytes.fromhex(self.text(key, at_most_characters=2 * _LONGEST_TEXT_CHARACTERS))
+        except ValueError as error:
+            raise Refused(f"{key} is not hexadecimal", Refusal.USAGE) from error
+
     def flag(self, key: str) -> bool:
         return self._raw.get(key) is True
 
@@ -89,15 +102,7 @@ class Fields:
 
 
 async def _send(gateway: Gateway, fields: Fields, tell: Tell) -> Answer:
-    job = Job(
-        recipient=fields.text("number"),
-        text=fields.text("text", at_most_characters=_LONGEST_TEXT_CHARACTERS),
-        route=fields.optional_text("route"),
-        sim_slot=fields.number("sim_slot", None, 0, 63),
-        priority=fields.number("priority", 0, MIN_PRIORITY, MAX_PRIORITY) or 0,
-    )
-    if job.route is not None:
-        _route(gateway, job.route)
+    job = _job(gateway, fields)
     await gateway.ensure_upstream(CLI_UPSTREAM, CLI_UPSTREAM)
     accepted = (await gateway.accept(CLI_UPSTREAM, [job]))[0]
     if accepted.message_id is None:
@@ -105,6 +110,31 @@ async def _send(gateway: Gateway, fields: Fields, tell: Tell) -> Answer:
     if fields.flag("wait"):
         await _follow(gateway, accepted.message_id, tell)
     return await _found(gateway, str(accepted.message_id))
+
+
+async def _plan(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    """What `send` would make of the same fields; nothing is kept or sent."""
+    job = _job(gateway, fields)
+    await gateway.ensure_upstream(CLI_UPSTREAM, CLI_UPSTREAM)
+    plan = await gateway.plan(CLI_UPSTREAM, job)
+    return {"number": plan.number, "route": plan.route or None, "error": plan.failure, **described(plan.parts)}
+
+
+def _job(gateway: Gateway, fields: Fields) -> Job:
+    data = fields.octets("data")
+    job = Job(
+        recipient=fields.text("number"),
+        text="" if data is not None else fields.text("text", at_most_characters=_LONGEST_TEXT_CHARACTERS),
+        route=fields.optional_text("route"),
+        sim_slot=fields.number("sim_slot", None, 0, 63),
+        priority=fields.number("priority", 0, MIN_PRIORITY, MAX_PRIORITY) or 0,
+        is_flash=fields.flag("flash"),
+        port=fields.number("port", None, 0, 0xFFFF),
+        data=data,
+    )
+    if job.route is not None:
+        _route(gateway, job.route)
+    return job
 
 
 async def _follow(gateway: Gateway, message_id: int, tell: Tell) -> None:
@@ -237,6 +267,21 @@ async def _at(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
     return {"lines": await route.terminal(command, fields.seconds("timeout_s", 30.0, _LONGEST_COMMAND_S))}
 
 
+async def _ussd(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    route = _route(gateway, fields.text("route"))
+    code = fields.text("code", at_most_characters=_LONGEST_USSD_CHARACTERS)
+    found = await route.ussd(code, fields.seconds("timeout_s", _LONGEST_COMMAND_S, _LONGEST_COMMAND_S))
+    return {"text": found.text, "raw": found.raw, "expects_answer": found.expects_answer}
+
+
+async def _pin(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    """What is on record of the route's PIN; with `retry` the record of a try that failed is cleared first."""
+    route = _route(gateway, fields.text("route"))
+    cleared = await route.retry_pin() if fields.flag("retry") else []
+    records = [{"sim": key, "verdict": verdict} for key, verdict in (await route.pins()).items()]
+    return {"route": route.name, "cleared": cleared, "records": records, "problem": route.problem}
+
+
 def _route(gateway: Gateway, name: str) -> Any:
     try:
         return gateway.route(name)
@@ -291,6 +336,81 @@ async def _generated_key(gateway: Gateway) -> Answer | None:
     return {"key": key, "file": str(file)}
 
 
+# --- webhooks of the local server -------------------------------------------------------------------
+
+
+async def _list_hooks(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    state = fields.optional_text("state")
+    if state not in (None, "waiting", "done", "given_up"):
+        raise Refused(f'state is "waiting", "done" or "given_up", not "{state}"', Refusal.USAGE)
+    limit = fields.number("limit", 20, 1, _LONGEST_PAGE) or 1
+    page = await gateway.hooks.deliveries(
+        None,
+        state=state,
+        message_id=fields.number("message", None, 1, 10**15),
+        page=fields.number("page", 1, 1, 10**9) or 1,
+        per_page=limit,
+    )
+    return {"total": page.total, "deliveries": [_delivery(one) for one in page.deliveries]}
+
+
+async def _replay_hook(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    delivery_id = fields.number("id", None, 1, 10**15)
+    if delivery_id is None:
+        raise Refused("id is missing", Refusal.USAGE)
+    found = await gateway.hooks.replay(None, delivery_id)
+    if found is None:
+        raise Refused(f"there is no webhook call {delivery_id}; `phonebridge hooks list` lists them")
+    return _delivery(found)
+
+
+async def _test_hook(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    """Call an address, or the owner's own webhook for status."""
+    owner = await gateway.accounts.owner()
+    url = fields.optional_text("url")
+    if url is None:
+        account = await gateway.accounts.account(owner)
+        url = account.webhook_status or account.webhook_incoming if account is not None else None
+    if url is None:
+        raise Refused("no webhook is set; give an address to call", Refusal.USAGE)
+    if (problem := problem_of(url)) is not None:
+        raise Refused(f"this cannot be called: {problem}", Refusal.USAGE)
+    now = iso_utc(gateway.clock.utc_ms())
+    body = {
+        "event": "status",
+        "data": {"id": 0, "message_id": "test", "status": "sent", "test": True},
+        "timestamp": now,
+    }
+    return _delivery(await gateway.hooks.test(owner, url, json.dumps(body)))
+
+
+async def _hook_secret(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    owner = await gateway.accounts.owner()
+    if fields.flag("rotate"):
+        return {"secret": await gateway.hooks.rotate_secret(owner)}
+    return {"secret": await gateway.hooks.secret(owner)}
+
+
+def _delivery(found: Delivery) -> Answer:
+    return {
+        "id": found.id,
+        "account": found.account,
+        "message": found.message_id,
+        "url": found.url,
+        "state": found.state,
+        "tries": found.tries,
+        "next_try_at": _time(found.due_ms),
+        "last_status": found.last_status,
+        "last_error": found.last_error,
+        "last_answer": found.last_answer,
+        "took_ms": found.took_ms,
+        "tried_at": _time(found.tried_ms),
+        "created_at": iso_utc(found.created_ms),
+        "done_at": _time(found.done_ms),
+        "body": found.body,
+    }
+
+
 # --- what the answers hold --------------------------------------------------------------------------
 
 
@@ -319,6 +439,8 @@ def _message(message: Message) -> Answer:
         "created_at": iso_utc(message.created_ms),
         "sent_at": _time(message.sent_ms),
         "delivered_at": _time(message.delivered_ms),
+        "kind": message.kind.value,
+        "details": message.details,
     }
 
 
@@ -347,6 +469,8 @@ def _route_view(view: RouteView, queued: int) -> Answer:
         "queued": queued,
         "iccid": sim and sim.iccid,
         "number": sim and sim.number,
+        "imsi": sim and sim.imsi,
+        "balance": view.balance,
         "smsc": sim and sim.smsc,
         "registration": link and link.registration.value,
         "operator": link and link.operator,
@@ -358,6 +482,8 @@ def _route_view(view: RouteView, queued: int) -> Answer:
         "storage_used": link and link.storage_used,
         "storage_total": link and link.storage_total,
         "indications": link and link.indications,
+        "price": link and link.price,
+        "credit": link and link.credit,
     }
 
 
@@ -381,6 +507,7 @@ Operation = Callable[[Gateway, Fields, Tell], Awaitable[Answer]]
 OPERATIONS: dict[str, Operation] = {
     "status": _status,
     "send": _send,
+    "plan": _plan,
     "messages": _messages,
     "message": _one,
     "inbox": _inbox,
@@ -390,7 +517,13 @@ OPERATIONS: dict[str, Operation] = {
     "pause": _pause,
     "resume": _resume,
     "at": _at,
+    "ussd": _ussd,
+    "pin": _pin,
     "key new": _new_key,
     "key list": _list_keys,
     "key revoke": _revoke_key,
+    "hooks list": _list_hooks,
+    "hooks replay": _replay_hook,
+    "hooks test": _test_hook,
+    "hooks secret": _hook_secret,
 }

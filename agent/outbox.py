@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.journal import dispatch, messages
+from agent.journal.billing import Bill
 from agent.journal.dispatch import Claim, Finished, Nothing, RouteCall
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.store import Journal, landed
@@ -77,17 +78,21 @@ class Outbox:
         self.wake()
 
     async def accept(
-        self, upstream: str, jobs: Sequence[PreparedJob], idempotency: Idempotency | None
+        self,
+        upstream: str,
+        jobs: Sequence[PreparedJob],
+        idempotency: Idempotency | None,
+        bill: Bill | None = None,
     ) -> list[Acceptance]:
         """Take jobs in and hand work to idle routes, in one transaction. Durable when it returns.
 
-        Raises: IdempotencyConflict, JournalFull.
+        Raises: IdempotencyConflict, NotEnoughCredit, JournalFull.
         """
         idle, self._idle = self._idle, {}
 
         def run(con: sqlite3.Connection) -> tuple[list[Acceptance], dict[str, Claim]]:
             now = self._clock.now()
-            accepted = messages.accept(con, upstream, jobs, now, idempotency)
+            accepted = messages.accept(con, upstream, jobs, now, idempotency, bill=bill)
             claims: dict[str, Claim] = {}
             for name, waiting in idle.items():
                 found = dispatch.claim(con, waiting.call(), now)

@@ -6,14 +6,15 @@ Reached as `gateway.accounts.agents`; after a method that changes messages, tell
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from agent.clock import Clock
 from agent.journal import remote
-from agent.journal.remote import HandedIn, Waiting
+from agent.journal.remote import HandedIn, RemoteDevice, Waiting
 from agent.journal.store import Journal
 from agent.model import Message, MessageState, PartState
 
-__all__ = ["HandedIn", "RemoteAgents", "Waiting"]
+__all__ = ["HandedIn", "RemoteAgents", "RemoteDevice", "Waiting"]
 
 
 class RemoteAgents:
@@ -43,6 +44,24 @@ class RemoteAgents:
         """What the device claimed and certainly did not send waits again. Returns which."""
         now = self._clock.now()
         return await self._journal.write(lambda con: remote.release(con, device, ids, now))
+
+    async def devices(self) -> list[RemoteDevice]:
+        """All remote agents of all accounts."""
+        return await self._journal.read(remote.devices)
+
+    async def with_work(self) -> list[RemoteDevice]:
+        """Remote agents for whom something waits, or who claimed something and did not report it."""
+        return await self._journal.read(remote.with_work)
+
+    async def move_unclaimed(self, device: int, others: Sequence[int]) -> int:
+        """What waits unclaimed for a device goes to others, evenly. Returns how many."""
+        now = self._clock.now()
+        return await self._journal.write(lambda con: remote.move_unclaimed(con, device, others, now))
+
+    async def settle_claims(self, device: int, others: Sequence[int], policy: Literal["resend", "fail"]) -> int:
+        """What a device claimed and never will report: sent by others, flagged, or failed. Returns how many."""
+        now = self._clock.now()
+        return await self._journal.write(lambda con: remote.settle_claims(con, device, others, policy, now))
 
     async def report(self, message_id: int, said: PartState, error: str | None) -> MessageState | None:
         """Take a device's word for SENT, DELIVERED or FAILED. The message's state then, None where it is gone."""

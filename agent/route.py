@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from agent import pacing
+from agent.breaker import Breaker, Verdict
 from agent.clock import Clock
 from agent.config import AgentSettings, RouteConfig
 from agent.inbox import Inbox
@@ -25,8 +26,10 @@ from agent.journal import dispatch, evidence
 from agent.journal.dispatch import Claim, Finished, RouteCall
 from agent.journal.store import Journal, landed
 from agent.outbox import Outbox
+from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.supervise import backoff_s
 from drivers.api import (
+    BalanceRead,
     Driver,
     DriverError,
     Event,
@@ -39,6 +42,7 @@ from drivers.api import (
     OutcomeUnknown,
     PersonNeeded,
     PortAbsent,
+    Refused,
     RouteRefused,
     Session,
     SessionLost,
@@ -46,18 +50,19 @@ from drivers.api import (
     SubmitError,
     Submitted,
     Swept,
+    Ussd,
 )
 
 _log = structlog.get_logger("route")
 
-_ABSENT_POLL_S = 1.0
-"""A port that is not there is looked for this often: it costs one stat."""
+_ABSENT_PAUSE_S = 0.2
+"""Between two tries to open a port that comes and goes."""
 _LONGEST_OPEN_WAIT_S = 30.0
 _PERSON_WAIT_S = 30.0
 # A SIM reader that says "no SIM" right after power-up may change its mind (modem.md 2.2 #3).
 _NO_SIM_CERTAIN_S = 10.0
-# A SIM that the network refuses is asked again this late (modem.md 3.1, class S).
-_REFUSED_PARK_S = 600.0
+_LONGEST_ABSENCE_LOOK_S = 30.0
+"""A port is tried at least this often, should nobody have told of its return."""
 # A driver learns of a lost link at once, so a submit in flight ends at once; this is for the commit.
 _LAST_OUTCOME_WAIT_S = 10.0
 # The daemon's stop waits this long for the part in flight (host.md, systemd).
@@ -91,6 +96,7 @@ class RouteView:
     link: Link | None
     is_sending: bool
     is_paused: bool
+    balance: str | None = None
 
 
 class Route:
@@ -120,18 +126,21 @@ class Route:
         self.no_sim_since: float | None = None
         self.down_since: float | None = None
         self._agent = agent
-        self._takes_any = takes_any
+        self.takes_any = takes_any
         self._journal = journal
         self._clock = clock
         self._outbox = outbox
         self._inbox = inbox
-        self._memory = memory
+        self._memory = RouteMemory(memory)
         self._views = views
         self._changed = changed
         self._state = RouteState.STARTING
         self._session: Session | None = None
         self._link: Link | None = None
-        self._refused_until = 0.0
+        self._balance: str | None = None
+        self._breaker = Breaker()
+        self._hurry = asyncio.Event()
+        self._refused_since: float | None = None
         self._is_draining = False
         self._is_closing = False
         self._is_sending = False
@@ -166,6 +175,7 @@ class Route:
             link=self._link if session is not None else None,
             is_sending=self._is_sending,
             is_paused=self.is_paused,
+            balance=self._balance,
         )
 
     def is_without_sim(self) -> bool:
@@ -175,9 +185,8 @@ class Route:
 
     def down_for_s(self) -> float:
         """How long nothing could be sent for a reason other than a pause, in seconds."""
-        if self.down_since is None:
-            return 0.0
-        return time.monotonic() - self.down_since
+        since = self._refused_since if self.down_since is None and self._is_refused() else self.down_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def set_paused(self, is_paused: bool) -> None:
         self.is_paused = is_paused
@@ -189,6 +198,22 @@ class Route:
         if self._session is None:
             raise DriverError(f"route {self.name} has no open link now: {self.problem or self._state}")
         return await self._session.terminal(command, timeout_s)
+
+    async def ussd(self, code: str, timeout_s: float) -> Ussd:
+        """Ask the network by USSD. Raises: DriverError with a sentence."""
+        if self._session is None:
+            raise DriverError(f"route {self.name} has no open link now: {self.problem or self._state}")
+        return await self._session.ussd(code, timeout_s)
+
+    async def pins(self) -> dict[str, str]:
+        """What is on record of the PIN, by ICCID or IMEI."""
+        return await self._memory.pins()
+
+    async def retry_pin(self) -> list[str]:
+        """Allow one more try of the configured PIN, at once. Returns the keys of the records that were cleared."""
+        cleared = await self._memory.forget_pins()
+        self._hurry.set()
+        return cleared
 
     async def drain(self) -> None:
         """Take no new part, and wait for the one in flight, STOP_WAIT_S at most."""
@@ -207,6 +232,7 @@ class Route:
         failures = 0
         while True:
             wait_s = 0.0
+            self._hurry.clear()
             try:
                 await self._one_session()
             except SessionLost as error:
@@ -215,7 +241,8 @@ class Route:
                 wait_s = 0.2
             except PortAbsent as error:
                 self._down(RouteState.ABSENT, str(error))
-                wait_s = _ABSENT_POLL_S
+                await self._wait_for_port()
+                wait_s = _ABSENT_PAUSE_S
             except NoSim as error:
                 if self.no_sim_since is None:
                     self.no_sim_since = time.monotonic()
@@ -228,7 +255,14 @@ class Route:
                 failures += 1
                 self._down(RouteState.RETRYING, str(error))
                 wait_s = backoff_s(failures, longest_s=_LONGEST_OPEN_WAIT_S)
-            await asyncio.sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
+
+    async def _wait_for_port(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_ABSENCE_LOOK_S):
+                await self.driver.wait_for_port(self.config.driver)
 
     async def _one_session(self) -> None:
         await self._settle_leftovers()
@@ -244,6 +278,7 @@ class Route:
         )
         session = await self.driver.open(self.config.driver, context)
         try:
+            self._balance = await self._memory.recall(session.sim.iccid, BALANCE_FACT)
             self._up(session)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve(session), name=f"session {self.name}")
@@ -314,7 +349,7 @@ class Route:
         return self._state
 
     def _is_refused(self) -> bool:
-        return time.monotonic() < self._refused_until
+        return self._breaker.is_open(time.monotonic())
 
     async def _emit(self, event: Event) -> None:
         if isinstance(event, LinkChanged):
@@ -322,7 +357,8 @@ class Route:
             self._link = event.link
             if self._session is not None:
                 has_service = event.link.registration.has_service
-                problem = None if has_service else f"the SIM is not in a network ({event.link.registration})"
+                why = event.link.problem or f"the SIM is not in a network ({event.link.registration})"
+                problem = None if has_service else why
                 self._set(RouteState.READY if has_service else RouteState.NO_SERVICE, problem)
                 if has_service != had_service:
                     self._watched_since_ms = None
@@ -333,6 +369,9 @@ class Route:
             if self._watched_since_ms is None and self._link is not None and self._link.registration.has_service:
                 self._watched_since_ms = self._clock.boot_ms()
             return
+        if isinstance(event, BalanceRead):
+            self._balance = event.balance or event.text
+            await self._memory.remember(event.iccid, BALANCE_FACT, self._balance)
         await self._inbox.take(self.name, event)
 
     # --- sending ------------------------------------------------------------------------------------
@@ -355,7 +394,7 @@ class Route:
             iccid=session.sim.iccid if session is not None else "",
             limits=self._limits,
             may_send=may_send,
-            takes_any=self._takes_any,
+            takes_any=self.takes_any,
             reports_asked=self.config.settings.status_reports,
             clock_is_right=self._clock.is_synchronised(),
             views=self._views(),
@@ -367,11 +406,9 @@ class Route:
             claim, durable = await self._outbox.next_part(self._call, finished, self._idle)
             self._idle.clear()
             self._is_sending = True
-            finished = await self._submit(session, claim, durable)
+            finished = self._judged(await self._submit(session, claim, durable))
             self._is_sending = False
-            if isinstance(finished.result, RouteRefused):
-                self._park(str(finished.result))
-            elif isinstance(finished.result, OutcomeUnknown):
+            if isinstance(finished.result, OutcomeUnknown):
                 await self._outbox.record(finished)
                 finished = None
                 self._new_unknown.set()
@@ -394,10 +431,31 @@ class Route:
         else:
             _log.warning("part_not_sent", **where, reason=str(result), code=result.code)
 
+    def _judged(self, finished: Finished) -> Finished:
+        """Let the breaker see the outcome: it parks the SIM, or finds that only this message is refused."""
+        result, claim = finished.result, finished.claim
+        if isinstance(result, Submitted):
+            if self._breaker.is_shaken:
+                self.problem = self._refused_since = None
+            self._breaker.sent()
+        if not isinstance(result, RouteRefused):
+            return finished
+        part = (claim.message_id, claim.part.sequence)
+        verdict = self._breaker.refused(part, time.monotonic(), is_certain=result.is_certain)
+        if verdict is Verdict.MESSAGE:
+            sentence = f"{result} Other messages go out, so it is this one that the account may not send."
+            return Finished(claim, Refused(sentence, code=result.code))
+        if verdict is Verdict.PARK:
+            self._park(str(result))
+        return finished
+
     def _park(self, reason: str) -> None:
-        self._refused_until = time.monotonic() + _REFUSED_PARK_S
-        self.problem = f"{reason}; asked again in {_REFUSED_PARK_S / 60:.0f} minutes"
-        asyncio.get_running_loop().call_later(_REFUSED_PARK_S, self._outbox.wake)
+        park_s = self._breaker.park_s
+        self.problem = f"{reason.rstrip('.')}; asked again in {park_s / 60:.0f} minutes"
+        if self._refused_since is None:
+            self._refused_since = time.monotonic()
+        _log.warning("sim_parked", route=self.name, reason=reason, park_s=park_s)
+        asyncio.get_running_loop().call_later(park_s, self._outbox.wake)
         self._changed(self)
 
     async def _settle_unknowns(self, session: Session) -> None:

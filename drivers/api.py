@@ -65,7 +65,14 @@ class Refused(SubmitError):
 
 
 class RouteRefused(SubmitError):
-    """The SIM or its account may not send; other parts would fare alike."""
+    """The SIM or its account may not send; other parts would fare alike.
+
+    `is_certain` where that is known without asking the network, e.g. for want of an SMSC number.
+    """
+
+    def __init__(self, sentence: str, *, code: str | None = None, is_certain: bool = False) -> None:
+        super().__init__(sentence, code=code)
+        self.is_certain = is_certain
 
 
 class OutcomeUnknown(SubmitError):
@@ -112,11 +119,32 @@ class PlannedPart:
     """One part as the journal keeps it.
 
     `alphabet` and `body` belong to the driver that planned it: for SMS "gsm7" (one septet per octet),
-    "ucs2" (UTF-16BE) or "8bit"; for a service "text" (UTF-8).
+    "ucs2" (UTF-16BE) or "8bit"; for a service "text" (UTF-8). `header` holds the information elements that the part
+    needs beside its concatenation (TS 23.040 §9.2.3.24), one after the other; `message_class` 0 is shown at once.
     """
 
     alphabet: str
     body: bytes
+    header: bytes = b""
+    message_class: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How a message is to be carried, beside its text.
+
+    `settings` are those of the driver's route, None for its defaults. `data` goes instead of the text. `port` is the
+    application port it is for (16 bits); `is_flash` asks to have it shown at once (class 0).
+    """
+
+    settings: Any = None
+    recipient: str = ""
+    is_flash: bool = False
+    port: int | None = None
+    data: bytes | None = None
+
+
+AS_TEXT = PlanOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +164,20 @@ class PartToSend:
     status_report: bool = True
     validity_s: int | None = None
     more_follow: bool = False
+    header: bytes = b""
+    message_class: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The network took the part. `tp_mr` is the message reference, or None where the modem gave none."""
+    """The network took the part. `tp_mr` is the message reference, or None where the modem gave none; a service may
+    give any number below 2**53 by which its reports are known.
+
+    `report_asked` is False where the driver had to leave the request for a status report out.
+    """
 
     tp_mr: int | None
+    report_asked: bool = field(default=True, repr=False)
 
 
 # --- what a session tells ---------------------------------------------------------------------------
@@ -174,7 +209,11 @@ class Registration(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A snapshot of a session for people; nothing in it is history. `signal_dbm` None is unknown."""
+    """A snapshot of a session for people; nothing in it is history. `signal_dbm` None is unknown.
+
+    `problem` says in one sentence why there is no service, where the registration alone does not. `price` of one
+    message and `credit` left are a service's own words.
+    """
 
     registration: Registration = Registration.UNKNOWN
     signal_dbm: int | None = None
@@ -186,6 +225,32 @@ class Link:
     storage_used: int | None = None
     storage_total: int | None = None
     indications: str | None = None
+    problem: str | None = None
+    price: str | None = None
+    credit: str | None = None
+
+
+class InboundKind(StrEnum):
+    """What a received part is for. Only TEXT is for a person to read as it stands."""
+
+    TEXT = "text"
+    DATA = "data"
+    """Octets, or a text for an application port."""
+    WAP_PUSH = "wap_push"
+    """A part of a WAP push; joined it may be the notification of an MMS."""
+    SILENT = "silent"
+    """Type 0: acknowledged, shown to nobody."""
+    WAITING = "waiting"
+    """Something waits elsewhere, e.g. in the voice mailbox, and the text is not to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits: "voicemail", "fax", "email" or "other". `count` is None where only told that there is some."""
+
+    what: str
+    is_active: bool
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +259,9 @@ class InboundPart:
 
     `text` is decoded without UDH; for UCS2 parts of a concatenated message `body` is joined by octets before
     decoding, since a surrogate pair may be split. `reference` is None for a single message. `scts` is the
-    service centre's time stamp as ISO 8601 with its own offset, or None where it was garbage.
+    service centre's time stamp as ISO 8601 with its own offset, or None where it was garbage. `port` and
+    `source_port` are application ports. `replace_type` 1 to 7: it replaces the sender's last of that type. `waiting`
+    may come with a text of its own.
     """
 
     iccid: str
@@ -209,6 +276,11 @@ class InboundPart:
     total: int = 1
     sequence: int = 1
     message_class: int | None = None
+    kind: InboundKind = InboundKind.TEXT
+    port: int | None = None
+    source_port: int | None = None
+    replace_type: int | None = None
+    waiting: tuple[Waiting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +302,8 @@ class ReportOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """One SMS-STATUS-REPORT. `status` is the raw TP-ST; `sentence` its meaning for a person."""
+    """One SMS-STATUS-REPORT. `status` is the raw TP-ST, negative where a service has none; `sentence` its meaning
+    for a person. One with the same `iccid` and `tpdu` is taken only once."""
 
     iccid: str
     tp_mr: int
@@ -267,7 +340,43 @@ class LinkChanged:
     link: Link
 
 
-Event = InboundPart | UndecodablePdu | StatusReport | LateOutcome | Swept | LinkChanged
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """Something was done to bring a modem back, or it came back. History. `sentence` is for a person."""
+
+    rung: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """Somebody calls. `number` is None where it is withheld; `is_rejected` says that we hang up."""
+
+    iccid: str
+    number: str | None
+    is_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRead:
+    """The operator's answer to the balance code; `balance` is what the pattern found in it."""
+
+    iccid: str
+    text: str
+    balance: str | None
+
+
+Event = (
+    InboundPart
+    | UndecodablePdu
+    | StatusReport
+    | LateOutcome
+    | Swept
+    | LinkChanged
+    | RecoveryStep
+    | IncomingCall
+    | BalanceRead
+)
 
 Emit = Callable[[Event], Awaitable[None]]
 """When it returns, the event is durable: only then delete or acknowledge. Raises when it could not be kept."""
@@ -296,6 +405,15 @@ class OpenContext:
     memory: SimMemory
     leftover: bool = False
     status_reports: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ussd:
+    """What the network answered. `raw` is what the modem gave; `expects_answer` says that it was a menu."""
+
+    text: str
+    raw: str
+    expects_answer: bool = False
 
 
 class Session(Protocol):
@@ -327,6 +445,12 @@ class Session(Protocol):
 
         Raises: SessionError; DriverError with a sentence where the driver has no terminal or the command is
         one that would break the session.
+        """
+
+    async def ussd(self, code: str, timeout_s: float) -> Ussd:
+        """Ask the network by USSD and return its answer; a dialogue that expects another answer is ended.
+
+        Raises: SessionError; DriverError with a sentence where there is no answer or no USSD.
         """
 
     async def close(self) -> None:
@@ -364,8 +488,8 @@ class Driver(Protocol):
     Settings: ClassVar[type[Any]]
     """The `[[route]]` keys that belong to this driver: a dataclass as `drivers/settings.py` says."""
 
-    def plan(self, text: str, max_parts: int) -> tuple[PlannedPart, ...]:
-        """Split a text into parts. Pure.
+    def plan(self, text: str, max_parts: int, options: PlanOptions = AS_TEXT) -> tuple[PlannedPart, ...]:
+        """Split a text, or data, into parts. Pure. What the options ask for and the driver cannot is Unplannable.
 
         Raises: Unplannable with a sentence, e.g. for too many parts.
         """
@@ -374,6 +498,12 @@ class Driver(Protocol):
         """Open and initialise a link.
 
         Raises: OpenError; whatever was acquired is released before.
+        """
+
+    async def wait_for_port(self, settings: Any) -> None:
+        """Return as soon as opening is worth another try after PortAbsent; a second after the plug at most.
+
+        May return early for no reason. Opens nothing.
         """
 
     def discover(self) -> Iterable[Candidate]:

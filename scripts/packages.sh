@@ -11,6 +11,7 @@ need() { # command, package
 need tshark tshark
 need strace strace
 need openssl openssl
+need chromium chromium
 if [ ! -x .venv/bin/python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 fi

@@ -15,6 +15,8 @@ from agent import config, plugins
 from agent.config import AgentSettings, RetentionSettings, RouteSettings
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+# A whole block that is not in use.
+_OPTIONAL = "#[[route]]"
 _KEY = re.compile(r"^(#?)([a-z_]+) = (.+)$")
 
 
@@ -23,7 +25,9 @@ def sections() -> dict[str, dict[str, tuple[bool, str]]]:
     found: dict[str, dict[str, tuple[bool, str]]] = {}
     current: dict[str, tuple[bool, str]] = {}
     for line in EXAMPLE.read_text().splitlines():
-        if line.startswith("["):
+        if line.startswith(_OPTIONAL):
+            current = found.setdefault("route yazsana", {})
+        elif line.startswith("["):
             current = found.setdefault(line.strip("[]") if line != "[[upstream]]" else "next upstream", {})
         elif match := _KEY.match(line):
             current[match[2]] = (match[1] == "#", match[3])
@@ -32,12 +36,20 @@ def sections() -> dict[str, dict[str, tuple[bool, str]]]:
     return found
 
 
+def optional_block() -> list[str]:
+    """The lines of the route that is commented out as a whole."""
+    lines = EXAMPLE.read_text().splitlines()
+    begin = lines.index(_OPTIONAL)
+    return lines[begin : lines.index("", begin)]
+
+
 def models() -> list[tuple[str, type[Any]]]:
     return [
         ("agent", AgentSettings),
         ("retention", RetentionSettings),
         ("route", RouteSettings),
         ("route", plugins.load_driver("at").Settings),
+        ("route yazsana", plugins.load_driver("yazsana").Settings),
         *((f"upstream {name}", plugins.load_upstream(name).Settings) for name in plugins.names(plugins.UPSTREAMS)),
     ]
 
@@ -59,6 +71,7 @@ def test_it_has_no_key_that_does_not_exist() -> None:
     known: dict[str, set[str]] = {}
     for section, model in models():
         known.setdefault(section, set()).update(config.keys_of(model))
+    known["route yazsana"].update(config.keys_of(RouteSettings))
     for section, keys in sections().items():
         assert set(keys) <= known[section], section
 
@@ -93,11 +106,24 @@ def test_every_commented_value_is_one_that_is_taken(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
     for line in text.splitlines():
         match = _KEY.match(line)
-        if match is None or not match[1] or match[2] in ("ca_file", "fallback", "api_key", "api_key_file"):
+        if (
+            line in optional_block()
+            or match is None
+            or not match[1]
+            or match[2] in ("ca_file", "fallback", "api_key", "api_key_file")
+        ):
             continue
         changed = tmp_path / "config.toml"
         changed.write_text(text.replace(line, line[1:], 1))
         assert config.load(changed).agent, line
+
+
+def test_the_route_that_is_commented_out_is_taken(tmp_path: Path) -> None:
+    lines = [line.removeprefix("#") if _KEY.match(line) or line == _OPTIONAL else line for line in optional_block()]
+    changed = tmp_path / "config.toml"
+    changed.write_text("\n".join(line for line in lines if not line.startswith("api_key_file")) + "\n")
+    (route,) = config.load(changed).routes
+    assert (route.settings.driver, route.driver.service) == ("yazsana", "BobSMS")
 
 
 def test_the_package_brings_it_along() -> None:

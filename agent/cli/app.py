@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import PROGRAM, check, decode, demo, doctor, install, keys, messages, output, routes
+from agent.cli import PROGRAM, check, decode, demo, doctor, hooks, install, keys, messages, output, routes
 from agent.cli.exits import Exit, Fault, internal, say
 
 _EPILOG = (
@@ -75,6 +75,8 @@ def _app() -> typer.Typer:
         ("pause", routes.pause),
         ("resume", routes.resume),
         ("at", routes.at),
+        ("ussd", routes.ussd),
+        ("pin", routes.pin),
         ("decode", decode.decode),
         ("install-service", install.install_service),
     ]
@@ -84,6 +86,15 @@ def _app() -> typer.Typer:
     for name, function in (("new", keys.new), ("list", keys.list_), ("revoke", keys.revoke)):
         key.command(name)(function)
     app.add_typer(key, name="key")
+    hook = typer.Typer(rich_markup_mode=None, help="Webhooks of the local server.")
+    for name, function in (
+        ("list", hooks.list_),
+        ("replay", hooks.replay),
+        ("test", hooks.test),
+        ("secret", hooks.secret),
+    ):
+        hook.command(name)(function)
+    app.add_typer(hook, name="hooks")
     return app
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,6 +66,8 @@ async def _examine(ports: Sequence[str]) -> list[Finding]:
     looks = []
     for name in plugins.names(plugins.DRIVERS):
         driver = plugins.load_driver(name)
+        if "port" not in {key.name for key in fields(driver.Settings)}:
+            continue  # a service: nothing of it can be plugged in
         found = [Candidate(port, port, "as given") for port in ports] if ports else driver.discover()
         looks += [look(name, driver, candidate) for candidate in found]
     return _with_blocks(await asyncio.gather(*looks))

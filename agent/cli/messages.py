@@ -10,6 +10,7 @@ import typer
 
 from agent.cli import output
 from agent.cli.client import Daemon, connected
+from agent.cli.dry_run import dry_run
 from agent.cli.exits import Exit, Fault, say
 from agent.cli.options import AsJson, ConfigFile, Full, MessageId
 
@@ -28,6 +29,12 @@ def send(
     priority: Annotated[
         int, typer.Option("--priority", help="-128 to 127; from 100 on limits and delays are passed.")
     ] = 0,
+    flash: Annotated[bool, typer.Option("--flash", help="Have it shown at once, and not kept (class 0).")] = False,
+    port: Annotated[int | None, typer.Option("--port", help="For the application at this port, 0 to 65535.")] = None,
+    octets: Annotated[bool, typer.Option("--hex", help="TEXT is data in hexadecimal.")] = False,
+    without_sending: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; show alphabet, tables and parts.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Print each step until delivered or failed.")] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", help="With --wait: give up after so many seconds.")] = 600,
     as_json: AsJson = False,
@@ -39,8 +46,13 @@ def send(
     --wait gave up first; the message goes on.
     """
     words = _text(text, file)
+    asked = {
+        "number": number, "text": None if octets else words, "data": "".join(words.split()) if octets else None,
+        "route": route, "sim_slot": slot, "priority": priority, "flash": flash or None, "port": port,
+    }  # fmt: skip
+    if without_sending:
+        return dry_run(asked, config, as_json=as_json)
     with connected(config) as daemon:
-        asked = {"number": number, "text": words, "route": route, "sim_slot": slot, "priority": priority}
         try:
             message = daemon.ask(
                 "send",
@@ -204,7 +216,8 @@ def _show_one(daemon: Daemon, key: str, *, full: bool, as_json: bool) -> int:
         output.as_json(message)
         return Exit.OK
     history = message.pop("history")
-    output.pairs([(name, value) for name, value in message.items() if value is not False])
+    details = message.pop("details")
+    output.pairs([(name, value) for name, value in {**message, **details}.items() if value is not False])
     for step in history:
         output.write("  " + _step(step))
     return Exit.OK

@@ -19,6 +19,10 @@ from agent.masking import masked
 _UNWATCHED_COLUMNS = 250
 
 
+# Of a message's details, what only --full shows: the data itself, and who sent what as an MMS.
+_CONTENT = ("data", "mms_sender", "mms_subject", "mms_location", "mms_transaction_id")
+
+
 def console() -> Console:
     return Console(
         highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _UNWATCHED_COLUMNS
@@ -75,4 +79,5 @@ def hidden(message: dict[str, Any], *, full: bool) -> dict[str, Any]:
         **message,
         "number": masked(message["number"]),
         "text": f"({len(message['text'])} characters)",
+        "details": {name: value for name, value in message["details"].items() if name not in _CONTENT},
     }

@@ -1,4 +1,4 @@
-"""Commands about routes and the daemon: status, pause, resume, at."""
+"""Commands about routes and the daemon: status, pause, resume, at, ussd, pin."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from agent.cli.exits import Exit, Fault, say
 from agent.cli.options import AsJson, ConfigFile, RouteName
 
 _MARGIN_S = 15.0
+_USSD_MARGIN_S = 120.0
+"""A request may be written in three ways, each with an answer of its own."""
 
 
 def status(as_json: AsJson = False, config: ConfigFile = None) -> int:
@@ -72,6 +74,55 @@ def at(
         return _terminal(daemon, route, timeout_s, as_json=as_json)
 
 
+def ussd(
+    route: RouteName,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="e.g. '*100#', in quotes.", show_default=False)],
+    timeout_s: Annotated[float, typer.Option("--timeout", help="How long the network may take, up to 180 s.")] = 180,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> int:
+    """Ask the network by USSD, e.g. for the balance.
+
+    One question and its answer; a menu is ended, and what leads to its point is written as one code (*100*1#).
+    """
+    with connected(config) as daemon:
+        found = daemon.ask("ussd", patience_s=timeout_s + _USSD_MARGIN_S, route=route, code=code, timeout_s=timeout_s)
+    if as_json:
+        output.as_json(found)
+        return Exit.OK
+    for line in found["text"].splitlines() or [""]:
+        output.write(output.printable(line))
+    if found["expects_answer"]:
+        output.write("(a menu: write the way to its point as one code, e.g. *100*1#)")
+    return Exit.OK
+
+
+def pin(
+    route: RouteName,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Clear the record of a try that failed, and try the configured PIN once.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> int:
+    """Show what is on record of a SIM's PIN, or allow one more try of it.
+
+    A PIN that was refused once is never sent again by itself: three wrong ones block the SIM.
+    """
+    with connected(config) as daemon:
+        found = daemon.ask("pin", route=route, retry=retry)
+    if as_json:
+        output.as_json(found)
+        return Exit.OK
+    for record in found["records"]:
+        output.write(f"SIM …{record['sim'][-4:]}: the PIN was {record['verdict']}")
+    if found["cleared"]:
+        output.write(f"route {found['route']} tries its PIN once more now; see: phonebridge status")
+    elif not found["records"]:
+        output.write(f"no PIN was tried on route {found['route']} since the daemon started")
+    return Exit.OK
+
+
 # --- pieces -----------------------------------------------------------------------------------------
 
 
@@ -80,16 +131,17 @@ def _show_routes(routes: list[dict[str, Any]]) -> None:
         output.write("no routes are configured; run: phonebridge doctor")
         return
     output.table(
-        ("route", "slot", "state", "network", "signal", "queued", "SIM", "problem"),
+        ("route", "slot", "state", "network", "signal", "queued", "SIM", "balance", "problem"),
         [
             (
                 route["name"],
                 route["sim_slot"],
                 route["state"] + (" (sending)" if route["is_sending"] else ""),
                 route["operator"] or route["registration"],
-                None if route["signal_dbm"] is None else f"{route['signal_dbm']} dBm",
+                _strength(route),
                 route["queued"],
                 None if route["iccid"] is None else f"…{route['iccid'][-4:]}",
+                route["balance"],
                 route["problem"],
             )
             for route in routes
@@ -149,6 +201,15 @@ def _terminal(daemon: Daemon, route: str, timeout_s: float, *, as_json: bool) ->
             if fault.code is not Exit.FAILED:
                 raise
             say(str(fault))
+
+
+def _strength(route: dict[str, Any]) -> str | None:
+    """The signal; for a service, which has none, its credit or its price."""
+    if route["signal_dbm"] is not None:
+        return f"{route['signal_dbm']} dBm"
+    if route.get("price") is None:
+        return None
+    return f"credit {route['credit']}, {route['price']} each" if route.get("credit") else f"{route['price']} each"
 
 
 def _duration(seconds: float) -> str:

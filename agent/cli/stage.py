@@ -85,7 +85,7 @@ class Stage:
         """Whether there is a page for people at /ui/."""
         assert self._client is not None  # entered
         try:
-            return self._client.get("/ui/").is_success
+            return self._client.get("/ui/login").is_success
         except httpx.HTTPError:
             return False
 

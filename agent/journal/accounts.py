@@ -25,6 +25,8 @@ class Account:
     keep_inbound: bool
     webhook_incoming: str | None
     webhook_status: str | None
+    premium_until_ms: int | None
+    created_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Device:
     sms_rate: float
     send_delay_s: float
     default_sim_slot: int | None
+    pool: str | None = None
 
 
 def ensure_owner(connection: sqlite3.Connection, name: str, email: str, now_ms: int) -> Account:
@@ -67,7 +70,7 @@ def ensure_owner(connection: sqlite3.Connection, name: str, email: str, now_ms: 
     return _account(row)
 
 
-def create(connection: sqlite3.Connection, name: str, email: str, password: str, now_ms: int) -> Account:
+def create(connection: sqlite3.Connection, name: str, email: str, password: str | None, now_ms: int) -> Account:
     """A new account. Raises: EmailTaken."""
     if by_email(connection, email) is not None:
         raise EmailTaken(email)
@@ -93,7 +96,9 @@ def by_email(connection: sqlite3.Connection, email: str) -> Account | None:
     return None if row is None else _account(row)
 
 
-_ACCOUNT_COLUMNS = frozenset({"default_device", "keep_inbound", "webhook_incoming", "webhook_status"})
+_ACCOUNT_COLUMNS = frozenset(
+    {"default_device", "keep_inbound", "webhook_incoming", "webhook_status", "premium_until_ms"}
+)
 
 
 def change(connection: sqlite3.Connection, account_id: int, values: Mapping[str, str | int | bool | None]) -> Account:
@@ -101,6 +106,44 @@ def change(connection: sqlite3.Connection, account_id: int, values: Mapping[str,
     _set(connection, "account", _ACCOUNT_COLUMNS, account_id, values)
     row = connection.execute("SELECT * FROM account WHERE id = ?", (account_id,)).fetchone()
     return _account(row)
+
+
+# --- contacts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One row to import."""
+
+    number: str
+    name: str | None
+    email: str | None
+    notes: str | None
+
+
+def import_contacts(
+    connection: sqlite3.Connection, account_id: int, contacts: Sequence[Contact], group: int | None, now_ms: int
+) -> None:
+    """Take contacts in, into a group where one is named. A number that is known is renewed with what is given."""
+    for one in contacts:
+        contact_id = connection.execute(
+            "INSERT INTO contact (account, number, name, email, notes, created_ms) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (account, number) DO UPDATE SET name = coalesce(excluded.name, name), "
+            "email = coalesce(excluded.email, email), notes = coalesce(excluded.notes, notes) RETURNING id",
+            (account_id, one.number, one.name, one.email, one.notes, now_ms),
+        ).fetchone()[0]
+        if group is not None:
+            connection.execute("INSERT INTO contact_group VALUES (?, ?) ON CONFLICT DO NOTHING", (group, contact_id))
+
+
+def contact_names(connection: sqlite3.Connection, account_id: int, numbers: Sequence[str]) -> dict[str, str]:
+    """Names of those numbers that are contacts of the account with a name."""
+    found = connection.execute(
+        "SELECT number, name FROM contact WHERE account = ? AND name IS NOT NULL "
+        "AND number IN (SELECT value FROM json_each(?))",
+        (account_id, json.dumps(list(numbers))),
+    )
+    return {row["number"]: row["name"] for row in found}
 
 
 # --- keys -------------------------------------------------------------------------------------------
@@ -168,19 +211,20 @@ def register_device(
     *,
     phone_number: str | None,
     sms_rate: float,
+    pool: str | None = None,
 ) -> tuple[Device, bool]:
     """A remote agent's row, made where the account has none of this `device_id`. Whether it is new."""
     row = connection.execute(
-        "INSERT INTO device (account, device_id, name, phone_number, sms_rate) VALUES (?, ?, ?, ?, ?) "
+        "INSERT INTO device (account, device_id, name, phone_number, sms_rate, pool) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING *",
-        (account_id, device_id, name, phone_number, sms_rate),
+        (account_id, device_id, name, phone_number, sms_rate, pool),
     ).fetchone()
     if row is not None:
         return _device(row), True
     row = connection.execute(
-        "UPDATE device SET name = ?, phone_number = coalesce(?, phone_number) "
+        "UPDATE device SET name = ?, phone_number = coalesce(?, phone_number), pool = coalesce(?, pool) "
         "WHERE account = ? AND device_id = ? RETURNING *",
-        (name, phone_number, account_id, device_id),
+        (name, phone_number, pool, account_id, device_id),
     ).fetchone()
     return _device(row), False
 
@@ -191,7 +235,9 @@ def devices(connection: sqlite3.Connection, account_id: int) -> list[Device]:
     return [_device(row) for row in found]
 
 
-_DEVICE_COLUMNS = frozenset({"name", "phone_number", "is_active", "sms_rate", "send_delay_s", "default_sim_slot"})
+_DEVICE_COLUMNS = frozenset(
+    {"name", "phone_number", "is_active", "sms_rate", "send_delay_s", "default_sim_slot", "pool"}
+)
 
 
 def change_device(
@@ -231,6 +277,8 @@ def _account(row: sqlite3.Row) -> Account:
         keep_inbound=bool(row["keep_inbound"]),
         webhook_incoming=row["webhook_incoming"],
         webhook_status=row["webhook_status"],
+        premium_until_ms=row["premium_until_ms"],
+        created_ms=row["created_ms"],
     )
 
 
@@ -258,4 +306,5 @@ def _device(row: sqlite3.Row) -> Device:
         sms_rate=row["sms_rate"],
         send_delay_s=row["send_delay_s"],
         default_sim_slot=row["default_sim_slot"],
+        pool=row["pool"],
     )

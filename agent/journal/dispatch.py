@@ -111,6 +111,8 @@ def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> 
     if row is None or row["outcome"] != AttemptOutcome.OPEN:
         return  # the message was deleted, or evidence settled it first
     if isinstance(result, Submitted):
+        if not result.report_asked:
+            connection.execute("UPDATE attempt SET report_asked = 0 WHERE id = ?", (claim_.attempt_id,))
         evidence.settle_sent(connection, claim_.attempt_id, result.tp_mr, now)
     elif isinstance(result, OutcomeUnknown):
         evidence.settle_unknown(connection, claim_.attempt_id, str(result), now)
@@ -352,10 +354,11 @@ def _next_due(
 def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now: Instant) -> Claim:
     message = connection.execute("SELECT * FROM message WHERE id = ?", (message_id,)).fetchone()
     part = connection.execute(
-        "SELECT sequence, alphabet, body FROM part WHERE message_id = ? AND state = 'queued' ORDER BY sequence",
+        "SELECT sequence, alphabet, body, header, message_class FROM part "
+        "WHERE message_id = ? AND state = 'queued' ORDER BY sequence",
         (message_id,),
     ).fetchall()
-    sequence, alphabet, body = part[0]
+    sequence, alphabet, body, header, message_class = part[0]
     reference = message["reference"]
     if message["route"] is None or message["iccid"] is None:
         reference = _next_reference(connection, call.iccid) if message["parts"] > 1 else 0
@@ -367,12 +370,13 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
     connection.execute(
         "UPDATE part SET tries = tries + 1 WHERE message_id = ? AND sequence = ?", (message_id, sequence)
     )
+    asks = call.reports_asked and evidence.can_tell_reports_apart(connection, call.iccid, now)
     attempt_id = connection.execute(
         "INSERT INTO attempt (message_id, sequence, route, iccid, recipient, recipient_tail, at_ms, boot_id, "
         "boot_ms, report_asked, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
         (
             message_id, sequence, call.name, call.iccid, message["number"],
-            evidence.recipient_tail(message["number"]), now.utc_ms, now.boot_id, now.boot_ms, call.reports_asked,
+            evidence.recipient_tail(message["number"]), now.utc_ms, now.boot_id, now.boot_ms, asks,
         ),
     ).lastrowid  # fmt: skip
     # A message in the air leaves the queue, so that only one of its parts is ever claimed; see settle_sent.
@@ -393,9 +397,11 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
             total=message["parts"],
             sequence=sequence,
             reference=reference or 0,
-            status_report=call.reports_asked,
+            status_report=asks,
             validity_s=None if valid_for_ms is None else valid_for_ms // 1000,
             more_follow=len(part) > 1,
+            header=header,
+            message_class=message_class,
         ),
     )
 

@@ -20,6 +20,11 @@ _TAIL_DIGITS = 8
 _SHORT_CODE_DIGITS = 6
 # A report without a fitting number is believed if it can mean only one attempt of the last day.
 _LOOSE_MATCH_MS = 86_400_000
+# More outstanding reports than this, and a TP-MR no longer tells which part it means.
+_MOST_PENDING = 200
+# What is younger is on its way, and what is older than a validity of two days and one more never comes.
+_REPORT_USUAL_MS = 10_000
+_REPORT_LIFE_MS = 3 * 86_400_000
 # How long a report that fits nothing may wait for its +CMGS (modem.md 3.5).
 _UNMATCHED_MS = 600_000
 # The first half names the partial index's own condition, so that it is used.
@@ -75,6 +80,16 @@ def settle_unknown(connection: sqlite3.Connection, attempt_id: int, why: str, no
     ).fetchall():
         _match(connection, report, now)
     apply_earlier(connection, row["message_id"], row["sequence"], now)
+
+
+def can_tell_reports_apart(connection: sqlite3.Connection, iccid: str, now: Instant) -> bool:
+    """Whether a SIM has few enough reports outstanding: TP-MR has 256 values and wraps (modem.md 3.5)."""
+    pending = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
+        "AND at_ms BETWEEN ? AND ? LIMIT ?)",
+        (iccid, now.utc_ms - _REPORT_LIFE_MS, now.utc_ms - _REPORT_USUAL_MS, _MOST_PENDING + 1),
+    ).fetchone()[0]
+    return bool(pending <= _MOST_PENDING)
 
 
 def late_attempt(connection: sqlite3.Connection, route: str, iccid: str) -> int | None:
@@ -239,7 +254,7 @@ def _apply(connection: sqlite3.Connection, attempt_id: int, report: sqlite3.Row,
     outcome = AttemptOutcome.DELIVERED if delivered else AttemptOutcome.UNDELIVERED
     connection.execute(
         "UPDATE attempt SET outcome = ?, tp_mr = ?, code = ? WHERE id = ?",
-        (outcome, report["tp_mr"], f"TP-ST {report['status']:#04x}", attempt_id),
+        (outcome, report["tp_mr"], _tp_st(report), attempt_id),
     )
     if state == PartState.SENDING:
         return  # a resend is in the air; apply_earlier looks again when it is done
@@ -252,8 +267,14 @@ def _apply(connection: sqlite3.Connection, attempt_id: int, report: sqlite3.Row,
     ):
         return  # another attempt may still arrive
     target = PartState.DELIVERED if delivered else PartState.UNDELIVERED
-    error = None if delivered else f"{report['sentence']} (TP-ST {report['status']:#04x})"
+    code = _tp_st(report)
+    error = None if delivered else report["sentence"] + (f" ({code})" if code else "")
     _move_by_report(connection, where, state, target, now, error=error)
+
+
+def _tp_st(report: sqlite3.Row) -> str | None:
+    """None where a service reported that has no such thing."""
+    return f"TP-ST {report['status']:#04x}" if report["status"] >= 0 else None
 
 
 def _move_by_report(

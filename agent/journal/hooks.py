@@ -24,7 +24,7 @@ class NewHook:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A call that is due. `tries` were made before."""
+    """A call that is due. `tries` were made before; `secret` is its account's, None where that is gone."""
 
     id: int
     lane: int
@@ -32,11 +32,66 @@ class Hook:
     host: str
     body: str
     tries: int
+    secret: str | None
+    is_owner: bool
 
 
-def add(connection: sqlite3.Connection, hooks: Sequence[NewHook], now_ms: int) -> int:
-    """Put calls in; one that is known already is left alone. Returns how many are new."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one try came to."""
+
+    status: int | None
+    error: str | None
+    answer: str | None
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A line of the delivery log. `message_id` is None for a test; `due_ms` None unless another try follows."""
+
+    id: int
+    account: int
+    message_id: int | None
+    url: str
+    body: str
+    state: str
+    tries: int
+    due_ms: int | None
+    last_status: int | None
+    last_error: str | None
+    last_answer: str | None
+    took_ms: int | None
+    tried_ms: int | None
+    created_ms: int
+    done_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """`total` is exact up to MOST_COUNTED."""
+
+    total: int
+    deliveries: tuple[Delivery, ...]
+
+
+MOST_COUNTED = 10_000
+_HOOK = (
+    "SELECT h.id, h.lane, h.url, h.host, h.body, h.tries, a.webhook_secret, coalesce(a.is_owner, 0) "
+    "FROM hook h LEFT JOIN account a ON a.id = h.account"
+)
+_LOG = (
+    "id, account, nullif(lane, 0), url, body, state, tries, CASE WHEN state = 'waiting' AND due_ms < "
+    f"{BEHIND_MS} THEN due_ms END, last_status, last_error, last_answer, took_ms, tried_ms, created_ms, done_ms"
+)
+
+
+def add(connection: sqlite3.Connection, hooks: Sequence[NewHook], now_ms: int, fresh_secret: str) -> int:
+    """Put calls in; one that is known already is left alone. Returns how many are new. An account that has no key
+    to sign with gets the fresh one."""
     added = 0
+    for account in sorted({hook.account for hook in hooks}):
+        ensure_secret(connection, account, fresh_secret)
     for hook in hooks:
         is_behind = connection.execute(
             "SELECT 1 FROM hook WHERE lane = ? AND url = ? AND state = 'waiting' LIMIT 1", (hook.lane, hook.url)
@@ -70,11 +125,10 @@ def hosts(connection: sqlite3.Connection) -> dict[str, int]:
 def due(connection: sqlite3.Connection, host: str, now_ms: int, limit: int) -> list[Hook]:
     """The calls to one host that are due, longest due first."""
     found = connection.execute(
-        "SELECT id, lane, url, host, body, tries FROM hook "
-        "WHERE state = 'waiting' AND host = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
+        f"{_HOOK} WHERE h.state = 'waiting' AND h.host = ? AND h.due_ms <= ? ORDER BY h.due_ms, h.id LIMIT ?",
         (host, now_ms, limit),
     )
-    return [Hook(*row) for row in found]
+    return [_hook(row) for row in found]
 
 
 def next_due(connection: sqlite3.Connection, host: str, after_ms: int) -> int | None:
@@ -86,28 +140,105 @@ def next_due(connection: sqlite3.Connection, host: str, after_ms: int) -> int | 
     return found
 
 
-def done(connection: sqlite3.Connection, hook_id: int, status: int, now_ms: int) -> None:
+def done(connection: sqlite3.Connection, hook_id: int, result: Result, now_ms: int) -> None:
     """The call was taken; the next of its lane may go."""
-    _end(connection, hook_id, state="done", status=status, error=None, now_ms=now_ms)
+    _end(connection, hook_id, "done", result, now_ms)
 
 
-def failed(
-    connection: sqlite3.Connection,
-    hook_id: int,
-    *,
-    status: int | None,
-    error: str,
-    due_ms: int | None,
-    now_ms: int,
-) -> None:
+def failed(connection: sqlite3.Connection, hook_id: int, result: Result, *, due_ms: int | None, now_ms: int) -> None:
     """The call was not taken: again at `due_ms`, or given up where that is None."""
     if due_ms is None:
-        _end(connection, hook_id, state="given_up", status=status, error=error, now_ms=now_ms)
+        _end(connection, hook_id, "given_up", result, now_ms)
         return
     connection.execute(
-        "UPDATE hook SET tries = tries + 1, due_ms = ?, last_status = ?, last_error = ? WHERE id = ?",
-        (due_ms, status, error, hook_id),
+        f"UPDATE hook SET due_ms = ?, {_TRIED} WHERE id = ? AND state = 'waiting'",
+        (due_ms, *_tried(result, now_ms), hook_id),
     )
+
+
+# --- the log ----------------------------------------------------------------------------------------
+
+
+def page(
+    connection: sqlite3.Connection, account: int | None, state: str | None, message_id: int | None, *, offset: int,
+    limit: int,
+) -> DeliveryPage:  # fmt: skip
+    """Calls of one account, or of all, newest first."""
+    wanted = [
+        (condition, value)
+        for condition, value in (("account = ?", account), ("state = ?", state), ("lane = ?", message_id))
+        if value is not None
+    ]
+    where = " AND ".join(condition for condition, _ in wanted) or "1"
+    values = [value for _, value in wanted]
+    total = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM hook WHERE {where} LIMIT {MOST_COUNTED})", values
+    ).fetchone()[0]
+    found = connection.execute(
+        f"SELECT {_LOG} FROM hook WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, offset)
+    )
+    return DeliveryPage(total, tuple(Delivery(*row) for row in found))
+
+
+def one(connection: sqlite3.Connection, account: int | None, hook_id: int) -> Delivery | None:
+    """One call of one account, or of any."""
+    row = connection.execute(
+        f"SELECT {_LOG} FROM hook WHERE id = ?1 AND (?2 IS NULL OR account = ?2)", (hook_id, account)
+    ).fetchone()
+    return None if row is None else Delivery(*row)
+
+
+def replay(connection: sqlite3.Connection, account: int | None, hook_id: int, now_ms: int) -> Delivery | None:
+    """Let a call be made again at once, with all its tries."""
+    connection.execute(
+        "UPDATE hook SET state = 'waiting', tries = 0, due_ms = ?1, done_ms = NULL "
+        "WHERE id = ?2 AND (?3 IS NULL OR account = ?3)",
+        (now_ms, hook_id, account),
+    )
+    return one(connection, account, hook_id)
+
+
+def add_test(connection: sqlite3.Connection, hook: NewHook, now_ms: int, fresh_secret: str) -> Hook:
+    """A call that is made at once and only once: no queue sees it."""
+    ensure_secret(connection, hook.account, fresh_secret)
+    hook_id = connection.execute(
+        "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms, done_ms) "
+        "VALUES (?, 0, ?, ?, ?, ?, 'given_up', 0, ?, ?)",
+        (hook.event_key, hook.account, hook.url, hook.host, hook.body, now_ms, now_ms),
+    ).lastrowid
+    return _hook(connection.execute(f"{_HOOK} WHERE h.id = ?", (hook_id,)).fetchone())
+
+
+def end_test(connection: sqlite3.Connection, hook_id: int, result: Result, now_ms: int) -> Delivery:
+    """Write a test's outcome down."""
+    connection.execute(
+        f"UPDATE hook SET state = ?, {_TRIED} WHERE id = ?",
+        ("done" if result.error is None else "given_up", *_tried(result, now_ms), hook_id),
+    )
+    return Delivery(*connection.execute(f"SELECT {_LOG} FROM hook WHERE id = ?", (hook_id,)).fetchone())
+
+
+# --- keys to sign with ------------------------------------------------------------------------------
+
+
+def secret(connection: sqlite3.Connection, account: int) -> str | None:
+    row = connection.execute("SELECT webhook_secret FROM account WHERE id = ?", (account,)).fetchone()
+    return None if row is None else row[0]
+
+
+def ensure_secret(connection: sqlite3.Connection, account: int, fresh: str) -> str:
+    """The account's key; the fresh one where it had none."""
+    connection.execute(
+        "UPDATE account SET webhook_secret = ? WHERE id = ? AND webhook_secret IS NULL", (fresh, account)
+    )
+    return secret(connection, account) or fresh
+
+
+def set_secret(connection: sqlite3.Connection, account: int, fresh: str) -> None:
+    connection.execute("UPDATE account SET webhook_secret = ? WHERE id = ?", (fresh, account))
+
+
+# --- care -------------------------------------------------------------------------------------------
 
 
 def rebase(connection: sqlite3.Connection, latest_ms: int) -> None:
@@ -148,19 +279,22 @@ def figures(connection: sqlite3.Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _end(
-    connection: sqlite3.Connection,
-    hook_id: int,
-    *,
-    state: str,
-    status: int | None,
-    error: str | None,
-    now_ms: int,
-) -> None:
+_TRIED = "tries = tries + 1, last_status = ?, last_error = ?, last_answer = ?, took_ms = ?, tried_ms = ?"
+
+
+def _tried(result: Result, now_ms: int) -> tuple[int | None, str | None, str | None, int, int]:
+    return result.status, result.error, result.answer, result.took_ms, now_ms
+
+
+def _hook(row: sqlite3.Row) -> Hook:
+    id_, lane, url, host, body, tries, signed_by, is_owner = row
+    return Hook(id_, lane, url, host, body, tries, signed_by, bool(is_owner))
+
+
+def _end(connection: sqlite3.Connection, hook_id: int, state: str, result: Result, now_ms: int) -> None:
     row = connection.execute(
-        "UPDATE hook SET state = ?, tries = tries + 1, last_status = ?, last_error = ?, done_ms = ? "
-        "WHERE id = ? AND state = 'waiting' RETURNING lane, url",
-        (state, status, error, now_ms, hook_id),
+        f"UPDATE hook SET state = ?, done_ms = ?, {_TRIED} WHERE id = ? AND state = 'waiting' RETURNING lane, url",
+        (state, now_ms, *_tried(result, now_ms), hook_id),
     ).fetchone()
     if row is not None:
         connection.execute(

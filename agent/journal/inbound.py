@@ -1,14 +1,18 @@
-"""Inbound SMS: each PDU taken in once, parts joined, and the text blanked where the owner keeps none."""
+"""Inbound SMS: each PDU taken in once, parts joined, and the text blanked where the owner keeps none.
+
+What is for nobody to read (type 0, a full voice mailbox) becomes an event and no message.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import uuid
 
 from agent.clock import Instant
-from agent.journal import messages
-from drivers.api import InboundPart, UndecodablePdu
+from agent.journal import messages, purpose
+from drivers.api import InboundKind, InboundPart, UndecodablePdu
 
 # A sender reuses its 8-bit references within hours; a part this much older belongs to another message.
 _GROUP_MS = 72 * 3_600_000
@@ -19,14 +23,22 @@ def add_part(connection: sqlite3.Connection, route: str, part: InboundPart, now:
     digest = hashlib.blake2b(part.iccid.encode() + b"\0" + part.tpdu, digest_size=16).digest()
     row = connection.execute(
         "INSERT INTO inbound_part (digest, route, iccid, sender, alphabet, body, text, scts, reference, wide, "
-        "total, sequence, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "total, sequence, received_ms, kind, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
         (
             digest, route, part.iccid, part.sender, part.alphabet, part.body, part.text, part.scts,
             part.reference, part.wide_reference, part.total, part.sequence, now.utc_ms,
+            part.kind, json.dumps(purpose.details(part)),
         ),
     ).fetchone()  # fmt: skip
     if row is None:
+        return None
+    if part.waiting or part.kind is InboundKind.SILENT:
+        for kind, detail in purpose.events(part, keeps_text=not keeps_no_text(connection)):
+            messages.add_event(connection, now.utc_ms, kind, route=route, detail=detail)
+    if part.kind in (InboundKind.SILENT, InboundKind.WAITING):
+        # It is an event and no message; the digest stays for duplicate detection.
+        connection.execute("UPDATE inbound_part SET message_id = 0, text = '', body = x'' WHERE id = ?", (row["id"],))
         return None
     if part.reference is None or part.total <= 1:
         return _make_message(connection, [row["id"]], part.text, now, error=None)
@@ -98,7 +110,8 @@ def blank_delivered_texts(connection: sqlite3.Connection, latest_ms: int) -> int
         return 0
     rows = connection.execute(
         "SELECT m.id FROM message m JOIN event e ON e.message_id = m.id AND e.kind = 'received' "
-        "WHERE m.direction = 'inbound' AND m.state = 'received' AND m.text != '' "
+        "WHERE m.direction = 'inbound' AND m.state = 'received' AND (m.text != '' OR m.kind != 'text' "
+        " AND json_extract(m.details, '$.data') IS NOT NULL) "
         # Whose text it is: an upstream that keeps none speaks for all, an account for its own.
         "AND (EXISTS (SELECT 1 FROM upstream WHERE keep_inbound = 0) OR m.account IN "
         " (SELECT id FROM account WHERE keep_inbound = 0)) AND (m.created_ms < ? OR ("
@@ -127,7 +140,10 @@ def blank_one(connection: sqlite3.Connection, message_id: int, told: str) -> Non
 
 
 def _blank(connection: sqlite3.Connection, message_id: int) -> None:
-    connection.execute("UPDATE message SET text = '' WHERE id = ?", (message_id,))
+    connection.execute(
+        "UPDATE message SET text = '', details = json_remove(details, '$.data', '$.mms_subject') WHERE id = ?",
+        (message_id,),
+    )
     connection.execute("UPDATE inbound_part SET text = '', body = x'' WHERE message_id = ?", (message_id,))
 
 
@@ -159,13 +175,23 @@ def _make_message(
     first = connection.execute("SELECT * FROM inbound_part WHERE id = ?", (part_ids[0],)).fetchone()
     account = account_of(connection, first["sender"], now)
     device = connection.execute("SELECT id FROM device WHERE route = ?", (first["route"],)).fetchone()
+    body = b"".join(
+        row[0]
+        for row in connection.execute(
+            "SELECT body FROM inbound_part WHERE id IN (SELECT value FROM json_each(?)) ORDER BY sequence",
+            (json.dumps(part_ids),),
+        )
+    )
+    meant = purpose.of_whole(InboundKind(first["kind"]), text, body, json.loads(first["details"]))
+    uid = str(uuid.uuid4())
     message_id = int(
         connection.execute(
             "INSERT INTO message (uid, direction, account, device, number, text, state, parts, route, iccid, error, "
-            "created_ms, scts) VALUES (?, 'inbound', ?, ?, ?, ?, 'received', ?, ?, ?, ?, ?, ?)",
+            "created_ms, scts, kind, details) VALUES (?, 'inbound', ?, ?, ?, ?, 'received', ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                str(uuid.uuid4()), account, None if device is None else device[0], first["sender"], text,
+                uid, account, None if device is None else device[0], first["sender"], meant.text,
                 len(part_ids), first["route"], first["iccid"], error, now.utc_ms, first["scts"],
+                meant.kind, json.dumps(meant.details),
             ),
         ).lastrowid
         or 0
@@ -173,9 +199,40 @@ def _make_message(
     connection.executemany(
         "UPDATE inbound_part SET message_id = ? WHERE id = ?", [(message_id, part_id) for part_id in part_ids]
     )
+    _replace(connection, message_id, uid, first, now)
     messages.count_day(connection, now.utc_ms, account, "received")
     messages.add_event(connection, now.utc_ms, "received", message_id=message_id, route=first["route"], detail=error)
     return message_id
+
+
+_REPLACE_LOOKS_BACK = 200
+"""Messages of the sender that are looked through for the one to be replaced."""
+
+
+def _replace(connection: sqlite3.Connection, message_id: int, uid: str, part: sqlite3.Row, now: Instant) -> None:
+    """Mark what this message replaces (TP-PID types 1 to 7, TS 23.040 §9.2.3.9): same sender, SIM and type.
+
+    The older one stays as history, since a server may have it already; both name the other.
+    """
+    replace_type = json.loads(part["details"]).get("replace_type")
+    if replace_type is None:
+        return
+    older = connection.execute(
+        "SELECT id, uid FROM (SELECT id, uid, iccid, details FROM message WHERE number = ? AND direction = 'inbound' "
+        "AND id < ? ORDER BY id DESC LIMIT ?) WHERE iccid = ? AND json_extract(details, '$.replace_type') = ? "
+        "ORDER BY id DESC LIMIT 1",
+        (part["sender"], message_id, _REPLACE_LOOKS_BACK, part["iccid"], replace_type),
+    ).fetchone()
+    if older is None:
+        return
+    for key, other, changed in (("replaces", older["uid"], message_id), ("replaced_by", uid, older["id"])):
+        connection.execute(
+            "UPDATE message SET details = json_set(details, '$.' || ?, ?) WHERE id = ?", (key, other, changed)
+        )
+    messages.add_event(
+        connection, now.utc_ms, "replaced", message_id=older["id"], route=part["route"],
+        detail=f"by message {message_id}",
+    )  # fmt: skip
 
 
 _REPLY_WINDOW_MS = 72 * 3_600_000

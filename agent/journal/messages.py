@@ -9,7 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.clock import Instant
-from agent.model import PART_MOVES, Job, MessageState, PartState, message_state
+from agent.journal import billing
+from agent.journal.billing import Bill
+from agent.model import PART_MOVES, Job, MessageKind, MessageState, PartState, message_state
 from drivers.api import PlannedPart
 
 DAY_MS = 86_400_000
@@ -70,14 +72,20 @@ def accept(
     jobs: Sequence[PreparedJob],
     now: Instant,
     idempotency: Idempotency | None = None,
+    *,
+    bill: Bill | None = None,
 ) -> list[Acceptance]:
     """Take jobs in. A job whose (upstream, remote id) or Idempotency-Key is known is answered, not repeated.
+    With a bill they are paid for in the same transaction.
 
-    Raises: IdempotencyConflict.
+    Raises: IdempotencyConflict; NotEnoughCredit.
     """
     if idempotency is not None and (known := replayed(connection, idempotency)) is not None:
         return known
     results = [_accept_one(connection, upstream, prepared, now) for prepared in jobs]
+    if bill is not None:
+        paid = [(prepared.number, result) for prepared, result in zip(jobs, results, strict=True)]
+        billing.charge(connection, bill, paid, now.utc_ms)
     if idempotency is not None:
         ids = [result.message_id for result in results if result.message_id is not None]
         connection.execute(
@@ -282,8 +290,8 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
     message_id = int(
         connection.execute(
             "INSERT INTO message (uid, direction, upstream, remote_id, account, device, number, text, state, "
-            "priority, parts, wanted_route, valid_for_ms, expires_ms, remote_created_ms, created_ms, attributes) "
-            "VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "priority, parts, wanted_route, valid_for_ms, expires_ms, remote_created_ms, created_ms, attributes, kind, "
+            "details) VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 uid,
                 upstream,
@@ -301,6 +309,8 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
                 job.created_ms,
                 now.utc_ms,
                 json.dumps(job.attributes),
+                MessageKind.TEXT if job.data is None else MessageKind.DATA,
+                json.dumps(job.details),
             ),
         ).lastrowid
         or 0
@@ -308,8 +318,9 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
     # A job that cannot be planned still has one part, so that one transition table serves all.
     for sequence, part in enumerate(prepared.parts or (PlannedPart("text", b""),), start=1):
         connection.execute(
-            "INSERT INTO part (message_id, sequence, state, alphabet, body) VALUES (?, ?, 'queued', ?, ?)",
-            (message_id, sequence, part.alphabet, part.body),
+            "INSERT INTO part (message_id, sequence, state, alphabet, body, header, message_class) "
+            "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+            (message_id, sequence, part.alphabet, part.body, part.header, part.message_class),
         )
     if job.remote_id is not None:
         connection.execute(

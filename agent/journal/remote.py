@@ -12,6 +12,7 @@ import sqlite3
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from agent.clock import Instant
 from agent.journal import dispatch, evidence, inbound, messages, rows
@@ -54,6 +55,16 @@ class Waiting:
 
     count: int
     newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDevice:
+    """A remote agent, as far as its pool is concerned."""
+
+    number: int
+    account: int
+    pool: str | None
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,76 @@ def take_inbound(connection: sqlite3.Connection, handed: HandedIn, now: Instant)
     messages.count_day(connection, now.utc_ms, account, "received")
     messages.add_event(connection, now.utc_ms, "received", message_id=message_id)
     return _messages(connection, [message_id])[0], True
+
+
+# --- agents that vanished ---------------------------------------------------------------------------
+
+
+def devices(connection: sqlite3.Connection) -> list[RemoteDevice]:
+    """All remote agents of all accounts."""
+    found = connection.execute("SELECT id, account, pool, is_active FROM device WHERE route IS NULL ORDER BY id")
+    return [RemoteDevice(row[0], row[1], row[2], bool(row[3])) for row in found]
+
+
+def with_work(connection: sqlite3.Connection) -> list[RemoteDevice]:
+    """Those for whom something waits, or who claimed something and did not report it."""
+    busy = {
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT route FROM queue WHERE route GLOB '@*' UNION SELECT DISTINCT route FROM attempt "
+            "WHERE outcome IN ('open', 'unknown') AND outcome = 'open' AND route GLOB '@*'"
+        )
+    }
+    return [device for device in devices(connection) if route_of(device.number) in busy] if busy else []
+
+
+def move_unclaimed(connection: sqlite3.Connection, device: int, others: Sequence[int], now: Instant) -> int:
+    """What waits unclaimed for a device goes to others, whoever has least first. Returns how many."""
+    found = connection.execute(
+        "SELECT message_id FROM queue WHERE route = ? ORDER BY message_id LIMIT 500", (route_of(device),)
+    ).fetchall()
+    load = {other: waiting(connection, other).count for other in others}
+    for (message_id,) in found:
+        _hand_over(connection, message_id, load, now, why=f"device {device} is gone")
+        connection.execute(
+            "UPDATE queue SET route = (SELECT wanted_route FROM message WHERE id = ?1) WHERE message_id = ?1",
+            (message_id,),
+        )
+    return len(found)
+
+
+def settle_claims(
+    connection: sqlite3.Connection, device: int, others: Sequence[int], policy: Literal["resend", "fail"], now: Instant
+) -> int:
+    """The outcome of what a vanished device claimed is unknown for good: resent by others, once and flagged, or
+    failed (DESIGN decision 7). Returns how many messages."""
+    load = {other: waiting(connection, other).count for other in others}
+    claimed = _claimed(connection, route_of(device))[:500]
+    for message_id in claimed:
+        attempts = connection.execute(
+            "SELECT id FROM attempt WHERE message_id = ? AND outcome IN ('open', 'unknown') AND outcome = 'open'",
+            (message_id,),
+        ).fetchall()
+        for (attempt_id,) in attempts:
+            evidence.settle_unknown(connection, attempt_id, "the agent that had it is gone", now)
+        for (attempt_id,) in attempts:
+            evidence.give_up_waiting(connection, attempt_id, policy, now)
+        if any(state is _P.QUEUED for _, state in _parts(connection, message_id)):
+            _hand_over(connection, message_id, load, now, why=f"device {device} is gone")
+            connection.execute("UPDATE message SET route = NULL WHERE id = ?", (message_id,))
+            messages.requeue(connection, message_id, now=now, is_bound=False)
+    return len(claimed)
+
+
+def _hand_over(
+    connection: sqlite3.Connection, message_id: int, load: dict[int, int], now: Instant, *, why: str
+) -> None:
+    target = min(load, key=lambda other: (load[other], other))
+    load[target] += 1
+    connection.execute(
+        "UPDATE message SET device = ?, wanted_route = ? WHERE id = ?", (target, route_of(target), message_id)
+    )
+    messages.add_event(connection, now.utc_ms, "rerouted", message_id=message_id, route=route_of(target), detail=why)
 
 
 # --- pieces -----------------------------------------------------------------------------------------

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from agent.model import Event, Message, MessageState
+from agent.model import Event, Message, MessageKind, MessageState
+from drivers.api import PlanOptions
 
 MESSAGE_COLUMNS = (
     "m.id, m.uid, m.direction, m.upstream, m.remote_id, m.account, m.device, m.number, m.text, m.state, "
     "m.priority, m.parts, coalesce(m.route, m.wanted_route) AS route, m.iccid, m.error, m.may_be_double, "
-    "m.created_ms, m.sent_ms, m.delivered_ms, m.attributes"
+    "m.created_ms, m.sent_ms, m.delivered_ms, m.attributes, m.kind AS message_kind, m.details"
 )
+
+
+def plan_options(number: str, details: str) -> PlanOptions:
+    """What a message's details say of how it is to be planned; `Message.details` as it stands in the journal."""
+    found = json.loads(details)
+    data = found.get("data")
+    return PlanOptions(
+        recipient=number,
+        is_flash=found.get("message_class") == 0,
+        port=found.get("port"),
+        data=None if data is None else bytes.fromhex(data),
+    )
 
 
 def message(row: sqlite3.Row) -> Message:
@@ -37,6 +50,8 @@ def message(row: sqlite3.Row) -> Message:
         sent_ms=row["sent_ms"],
         delivered_ms=row["delivered_ms"],
         attributes=json.loads(row["attributes"]),
+        kind=MessageKind(row["message_kind"]),
+        details=json.loads(row["details"]),
     )
 
 

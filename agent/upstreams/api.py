@@ -80,6 +80,8 @@ class Upstream(Protocol):
     async def deliver(self, inbound: Message) -> None:
         """Hand over one inbound message; `inbound.uid` is its fixed id. Returns once the server has it.
 
+        `inbound.kind` may be another than TEXT: an upstream without a word for it returns at once.
+
         Raises: DeliveryError.
         """
 

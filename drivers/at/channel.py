@@ -40,6 +40,12 @@ _QUIET_S = 0.1
 
 _CLOSE_S = 1.0
 
+_CAREFUL_GUARD_S = 0.02
+"""Telit advises 20 ms between a response and the next command, and loses what comes earlier."""
+
+_LONE_LINE_S = 0.3
+"""How long an OK may lag behind its information line, where it is known to be left out at times."""
+
 MAX_WAITING_URCS = 8192
 """Some MB at most. What overflows is still on the SIM, and the next session sweeps it."""
 
@@ -252,6 +258,8 @@ class Channel(asyncio.Protocol):
                 check = await self._exchange(PDU_MODE_QUERY, min(PDU_MODE_QUERY.timeout_s, limit_s))
             except CommandTimeout:
                 wait_s = min(2 * wait_s, 1.0)
+                # Some are deaf for a moment after each answer; which maker it is, is not known yet.
+                self.guard_s = max(self.guard_s, _CAREFUL_GUARD_S)
                 continue
             # A late OK has no +CMGF line before it. A modem that refuses the query does so twice in a row.
             refusals += not check.is_ok
@@ -303,7 +311,10 @@ class Channel(asyncio.Protocol):
         async with _Turn(self, request) as pending:
             self._write(request.text.encode("ascii", "replace") + b"\r", request.text)
             name = trace.clean(request.text, self.secrets)
-            final = await pending.wait(timeout_s, CommandTimeout(f"No answer to {name} within {timeout_s:g} s."))
+            late = CommandTimeout(f"No answer to {name} within {timeout_s:g} s.")
+            if request.is_final_optional:
+                pending.line_ends_it_s = _LONE_LINE_S
+            final = await pending.wait(timeout_s, late)
             return pending.answer(final)
 
     async def _guard(self) -> None:
@@ -338,7 +349,7 @@ def _always(_level: int) -> bool:
 class _Pending:
     """The command in flight: its lines so far, and the one future that somebody may wait on."""
 
-    __slots__ = ("_loop", "_waiter", "error", "final", "lines", "takes_prompt")
+    __slots__ = ("_loop", "_timer", "_waiter", "error", "final", "line_ends_it_s", "lines", "takes_prompt")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -347,6 +358,8 @@ class _Pending:
         self.final: Line | None = None
         self.error: SessionLost | None = None
         self.takes_prompt = False
+        self.line_ends_it_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def answer(self, final: Line) -> Answer:
         return Answer(tuple(self.lines), final)
@@ -355,6 +368,8 @@ class _Pending:
         """Keep a line of the answer, and wake who waits if it is what is waited for."""
         if line.kind is Kind.INFO:
             self.lines.append(line)
+            if self.line_ends_it_s and self._timer is None:
+                self._timer = self._loop.call_later(self.line_ends_it_s, self._end_without_final)
             return
         if line.kind is Kind.FINAL and self.final is None:
             self.final = line
@@ -362,6 +377,11 @@ class _Pending:
             return
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(line)
+
+    def _end_without_final(self) -> None:
+        """Let the line be the answer. `final` stays None, so that a late OK is discarded before the next command."""
+        if self.final is None and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(Line(Kind.FINAL, "OK", "OK"))
 
     def break_off(self, error: SessionLost) -> None:
         self.error = error
@@ -382,6 +402,8 @@ class _Pending:
             raise late from None
         finally:
             self._waiter = None
+            if self._timer is not None:
+                self._timer.cancel()
 
 
 class _Turn:

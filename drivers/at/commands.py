@@ -21,11 +21,12 @@ MANUFACTURER = Request("AT+CGMI", ("+CGMI",), 20.0, bare=True)
 MODEL = Request("AT+CGMM", ("+CGMM",), 20.0, bare=True)
 FIRMWARE = Request("AT+CGMR", ("+CGMR",), 20.0, bare=True)
 IMEI = Request("AT+CGSN", ("+CGSN",), 20.0, bare=True)
+ICCID_FILE = Request("AT+CRSM=176,12258,0,0,10", ("+CRSM",), 5.0)
 IMSI = Request("AT+CIMI", ("+CIMI",), 20.0, bare=True)
 OWN_NUMBER = Request("AT+CNUM", ("+CNUM",), 20.0)
 FUNCTION_QUERY = Request("AT+CFUN?", ("+CFUN",), 15.0)
 FUNCTION_FULL = Request("AT+CFUN=1", timeout_s=30.0)
-PIN_QUERY = Request("AT+CPIN?", ("+CPIN",), 5.0)
+PIN_QUERY = Request("AT+CPIN?", ("+CPIN",), 5.0, is_final_optional=True)
 PDU_MODE = Request("AT+CMGF=0", timeout_s=10.0)
 CHARACTER_SET = Request('AT+CSCS="GSM"', timeout_s=10.0)
 STORAGES_TEST = Request("AT+CPMS=?", ("+CPMS",), 10.0)
@@ -33,10 +34,17 @@ STORAGES_QUERY = Request("AT+CPMS?", ("+CPMS",), 10.0)
 SMSC_QUERY = Request("AT+CSCA?", ("+CSCA",), 20.0)
 ROUTING_TEST = Request("AT+CNMI=?", ("+CNMI",), 10.0)
 ROUTING_QUERY = Request("AT+CNMI?", ("+CNMI",), 10.0)
+SERVICE_PLAIN = Request("AT+CSMS=0", ("+CSMS",), 10.0)
 SERVICE_ACKNOWLEDGED = Request("AT+CSMS=1", ("+CSMS",), 10.0)
 ACKNOWLEDGE = Request("AT+CNMA", timeout_s=3.0)
 LIST_ALL = Request("AT+CMGL=4", ("+CMGL",), 60.0, payload=True)
 SIGNAL = Request("AT+CSQ", ("+CSQ",), 5.0)
+EXTENDED_SIGNAL = Request("AT+CESQ", ("+CESQ",), 5.0)
+CALLER_NUMBER = Request("AT+CLIP=1", timeout_s=15.0)
+HANG_UP = Request("AT+CHUP", timeout_s=5.0)
+HANG_UP_OLD = Request("ATH", timeout_s=5.0)
+RADIO_OFF = Request("AT+CFUN=4", timeout_s=180.0)
+FACTORY_SETTINGS = Request("AT&F", timeout_s=10.0)
 OPERATOR_LONG_NAME = Request("AT+COPS=3,0", timeout_s=10.0)
 OPERATOR_QUERY = Request("AT+COPS?", ("+COPS",), 10.0)
 MORE_TO_SEND = Request("AT+CMMS=1", timeout_s=5.0)
@@ -71,7 +79,7 @@ def enter_pin(pin: str) -> Request:
 
 
 def pin_counter(command: str) -> Request:
-    return Request(command, (command.removeprefix("AT").rstrip("?").upper(),), 5.0)
+    return Request(command, (command.removeprefix("AT").rstrip("=?").upper(),), 5.0)
 
 
 def set_smsc(number: str) -> Request:
@@ -134,6 +142,15 @@ def iccid_digits(answer: Answer) -> str | None:
             if number.isdigit():
                 return number
     return None
+
+
+def iccid_of_file(answer: Answer) -> str | None:
+    """Return the ICCID of +CRSM: sw1,sw2,"semi-octets"; 144,0 means that the file was read."""
+    parts = fields.parameters(answer.first) if answer.lines else []
+    if len(parts) < 3 or parts[0] != "144" or not re.fullmatch(r"(?:[0-9A-Fa-f]{2}){9,10}", parts[2]):
+        return None
+    number = "".join(parts[2][at : at + 2][::-1] for at in range(0, len(parts[2]), 2)).rstrip("Ff")
+    return number if number.isdigit() else None
 
 
 def pin_state(answer: Answer) -> str | None:
@@ -294,6 +311,19 @@ def signal_dbm(answer: Answer) -> int | None:
     if rssi >= 100:
         return rssi - 100 - 116
     return -113 + 2 * rssi if rssi <= 31 else None
+
+
+def extended_signal_dbm(answer: Answer) -> int | None:
+    """Return the signal of +CESQ (TS 27.007 §8.69): RSRP of LTE, else RSCP, else RXLEV; 255 and 99 are unknown."""
+    values = [fields.number(part) for part in fields.parameters(answer.first)] if answer.lines else []
+    if len(values) < 6:
+        return None
+    rxlev, rscp, rsrp = values[0], values[2], values[5]
+    if rsrp is not None and rsrp <= 97:
+        return rsrp - 141
+    if rscp is not None and rscp <= 96:
+        return rscp - 121
+    return rxlev - 111 if rxlev is not None and rxlev <= 63 else None
 
 
 def operator(answer: Answer) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import ClassVar
 
-from drivers import sms
 from drivers.api import (
+    AS_TEXT,
     Candidate,
     Diagnosis,
     LateOutcome,
@@ -14,15 +16,19 @@ from drivers.api import (
     OpenContext,
     OpenError,
     PlannedPart,
+    PlanOptions,
     PortAbsent,
     PortBusy,
+    RecoveryStep,
     SessionLost,
     SubmitError,
     Submitted,
-    Unplannable,
 )
-from drivers.at import diagnosis, leftover, link, ports, startup, urcs
+from drivers.at import diagnosis, leftover, link, planning, ports, rungs, startup, urcs
+from drivers.at.care import Care
 from drivers.at.channel import Channel
+from drivers.at.errors import Unwell
+from drivers.at.recovery import SENTENCES, Ladder, Rung, Trouble
 from drivers.at.session import AtSession
 from drivers.at.settings import AtSettings
 
@@ -30,7 +36,7 @@ OPEN_S = 8.0
 """For the first AT: autobaud modems need several, and one that boots says nothing for some seconds."""
 
 _PROBE_S = 1.5
-_BOOT_MARKS = urcs.RESTARTED | urcs.GOING_DOWN | urcs.DOUBTFUL
+_BOOT_MARKS = urcs.RESTARTED | urcs.GOING_DOWN | urcs.DOUBTFUL | urcs.VENDOR_RESTARTED
 
 
 class AtDriver:
@@ -42,19 +48,41 @@ class AtDriver:
     def __init__(self, roots: ports.Roots | None = None) -> None:
         self._roots = roots or ports.Roots()
         self._found_by_imei: dict[str, str] = {}
+        self._imeis: dict[str, str] = {}
+        self._ladder = Ladder()
+        self._balances: dict[str, float] = {}
+        self._trouble: Trouble | None = None
+        self._device: str | None = None
+        self._listing: tuple[tuple[str, int], ...] = ()
 
-    def plan(self, text: str, max_parts: int) -> tuple[PlannedPart, ...]:
-        if not text:
-            raise Unplannable("The message is empty.")
-        try:
-            segments = sms.segment(text)
-        except sms.EncodeError as error:
-            raise Unplannable(f"The text cannot be sent as SMS: {error}.") from error
-        if len(segments) > max_parts:
-            raise Unplannable(f"The message needs {len(segments)} parts, and {max_parts} are allowed (`max_parts`).")
-        return tuple(PlannedPart(part.alphabet.value, part.body) for part in segments)
+    def plan(self, text: str, max_parts: int, options: PlanOptions = AS_TEXT) -> tuple[PlannedPart, ...]:
+        return planning.plan(text, max_parts, options)
 
     async def open(self, settings: AtSettings, context: OpenContext) -> AtSession:
+        """See `drivers.api.Driver`. A modem that is silent or sick is brought back here, rung by rung."""
+        self._listing = ports.listing(self._roots)
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            await self._climb(trouble, settings, context)
+        while True:
+            try:
+                return await self._open(settings, context)
+            except (NoAnswer, Unwell) as error:
+                trouble = Trouble.SICK if isinstance(error, Unwell) else Trouble.SILENT
+                if not await self._climb(trouble, settings, context):
+                    raise
+
+    async def wait_for_port(self, settings: AtSettings) -> None:
+        watches_all = settings.port.startswith(ports.AUTO_PREFIX) or settings.port in self._imeis
+        await ports.wait_for(settings.port, self._listing, self._roots, watches_all=watches_all)
+
+    def discover(self) -> Iterable[Candidate]:
+        return ports.candidates(self._roots)
+
+    async def diagnose(self, candidate: Candidate) -> Diagnosis:
+        return await diagnosis.diagnose(candidate, self._roots)
+
+    async def _open(self, settings: AtSettings, context: OpenContext) -> AtSession:
         secret = settings.read_pin()
         channel = await self._connect(settings, context.route)
         try:
@@ -64,7 +92,7 @@ class AtDriver:
             await channel.resynchronise(OPEN_S, settled=False)
             channel.forget(_BOOT_MARKS)
             modem = await startup.start(channel, settings, context, secret)
-            session = AtSession(channel, modem, settings, context)
+            session = AtSession(channel, modem, settings, context, Care(self._ladder, self._ail, self._balances))
             if late is not None:
                 session.late_outcome_is_known()
                 await context.emit(_late_event(modem.sim.iccid, late))
@@ -74,42 +102,69 @@ class AtDriver:
         except BaseException:
             await channel.close()
             raise
+        if modem.identity.imei is not None:
+            self._imeis[settings.port] = modem.identity.imei
         return session
 
-    def discover(self) -> Iterable[Candidate]:
-        return ports.candidates(self._roots)
+    def _ail(self, trouble: Trouble) -> None:
+        """The session that ends now asks for a rung before the next one."""
+        self._trouble = trouble
 
-    async def diagnose(self, candidate: Candidate) -> Diagnosis:
-        return await diagnosis.diagnose(candidate, self._roots)
+    async def _climb(self, trouble: Trouble, settings: AtSettings, context: OpenContext) -> bool:
+        """Take the next rung, if one is due; whether anything was done that may have helped."""
+        device = self._device or settings.port
+        available = rungs.available(settings, device, self._roots)
+        rung = self._ladder.next(trouble, asyncio.get_running_loop().time(), available)
+        if rung is None:
+            return False
+        await context.emit(RecoveryStep(rung.value, f"{trouble.value} {SENTENCES[rung]}"))
+        await rungs.carry_out(rung, settings, device, self._roots, context.route)
+        return rung is not Rung.ALERT
 
     async def _connect(self, settings: AtSettings, route: str) -> Channel:
-        """Open the port that the settings name.
+        """Open the port that the settings name, or the one where its modem is now.
 
         Raises: OpenError.
         """
-        if not settings.port.startswith(ports.AUTO_PREFIX):
+        if settings.port.startswith(ports.AUTO_PREFIX):
+            return await self._connect_by_imei(settings.port.removeprefix(ports.AUTO_PREFIX), settings, route)
+        try:
             return await self._connect_to(settings.port, settings, route)
-        imei = settings.port.removeprefix(ports.AUTO_PREFIX)
+        except PortAbsent as error:
+            imei = self._imeis.get(settings.port)
+            if imei is not None and not ports.is_network(settings.port):
+                # Renumbered: the modem that was here may be elsewhere now.
+                with suppress(OpenError):
+                    return await self._connect_by_imei(imei, settings, route)
+            hint = None if ports.is_network(settings.port) else ports.absence(self._roots)
+            if hint is not None:
+                raise PortAbsent(f"{error} {hint}.") from error
+            raise
+
+    async def _connect_by_imei(self, imei: str, settings: AtSettings, route: str) -> Channel:
         devices = [candidate.port for candidate in self.discover() if candidate.usb_id is not None]
         last = self._found_by_imei.get(imei)
-        is_any_busy = False
+        busy: PortBusy | None = None
         for device in sorted(devices, key=lambda device: device != last):
             try:
                 channel = await self._connect_to(device, settings, route)
             except OpenError as error:
-                is_any_busy |= isinstance(error, PortBusy)
+                busy = error if isinstance(error, PortBusy) else busy
                 continue
             if await _has_imei(channel, imei):
                 self._found_by_imei[imei] = device
                 return channel
             await channel.close()
-        if is_any_busy:
-            raise PortBusy(f"No free port has the modem with IMEI …{imei[-4:]}; some ports are held by others.")
-        raise PortAbsent(f"No port has the modem with IMEI …{imei[-4:]}; plug it in.")
+        if busy is not None:
+            raise PortBusy(f"No free port has the modem with IMEI …{imei[-4:]}. {busy}")
+        hint = ports.absence(self._roots)
+        more = f" {hint}." if hint is not None else ""
+        raise PortAbsent(f"No port has the modem with IMEI …{imei[-4:]}; plug it in.{more}")
 
     async def _connect_to(self, port: str, settings: AtSettings, route: str) -> Channel:
         channel = Channel(route=route)
         await link.connect(channel, port, baud_rate=settings.baud_rate, rtscts=settings.rtscts, roots=self._roots)
+        self._device = port
         return channel
 
 

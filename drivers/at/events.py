@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers import sms
-from drivers.api import InboundPart, ReportOutcome, StatusReport, UndecodablePdu
+from drivers.api import InboundKind, InboundPart, ReportOutcome, StatusReport, UndecodablePdu, Waiting
 
 
 def decode(iccid: str, pdu: str) -> InboundPart | StatusReport | UndecodablePdu:
@@ -38,6 +38,7 @@ def _report(iccid: str, report: sms.StatusReport, tpdu: bytes) -> StatusReport:
 def _inbound(iccid: str, message: sms.Deliver, tpdu: bytes) -> InboundPart:
     when = message.scts.at
     part = message.concatenation
+    ports = message.ports
     return InboundPart(
         iccid=iccid,
         sender=message.originator.number,
@@ -51,4 +52,22 @@ def _inbound(iccid: str, message: sms.Deliver, tpdu: bytes) -> InboundPart:
         total=part.total if part is not None else 1,
         sequence=part.sequence if part is not None else 1,
         message_class=message.message_class,
+        kind=_kind(message),
+        port=ports.destination if ports is not None else None,
+        source_port=ports.originator if ports is not None else None,
+        replace_type=message.replace_type,
+        waiting=tuple(Waiting(item.kind.name.lower(), item.is_active, item.count) for item in message.waiting),
     )
+
+
+def _kind(message: sms.Deliver) -> InboundKind:
+    if message.is_type_0:
+        return InboundKind.SILENT
+    if message.is_waiting_only:
+        return InboundKind.WAITING
+    ports = message.ports
+    if ports is not None and ports.destination in sms.WAP_PUSH_PORTS:
+        return InboundKind.WAP_PUSH
+    if ports is not None or message.alphabet is sms.Alphabet.OCTETS:
+        return InboundKind.DATA
+    return InboundKind.TEXT

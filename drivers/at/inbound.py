@@ -24,6 +24,10 @@ from drivers.at.state import Modem
 BATCH = 8
 """Messages read in one hold of the line: some 10 ms on a USB modem, little beside a second of radio time."""
 
+_LIST_S = 5.0
+_LIST_PER_MESSAGE_S = 0.5
+"""A listing that does not end holds the line; slow modems take some tenths of a second per message."""
+
 _REMEMBERED = 4096
 """Slots of which we know what they held; more than any SIM and modem have."""
 
@@ -100,6 +104,7 @@ class Inbound:
             await self._acknowledge()
             batch = [self._places.popleft() for _ in range(min(BATCH, len(self._places)))]
             async with self._line:
+                self._distrust_selection()
                 found = [item for place in batch if (item := await self._read_place(place)) is not None]
             await self._keep(found)
         self.wanted.clear()
@@ -131,7 +136,7 @@ class Inbound:
                 self._modem.storages.used, self._modem.storages.total = usage.used, usage.total
             # CMGL does not work on SR.
             can_list = memory != storage.REPORTS and not self._is_list_broken
-            found = await self._list(memory) if can_list else None
+            found = await self._list(memory, usage) if can_list else None
         if found is None:
             if usage is not None and usage.used:
                 await self._sweep_indexes(memory, usage)
@@ -139,13 +144,17 @@ class Inbound:
         for start in range(0, len(found), BATCH):
             await self._keep(found[start : start + BATCH])
 
-    async def _list(self, memory: str) -> list[_Found] | None:
-        """List a memory; None where the modem cannot."""
+    async def _list(self, memory: str, usage: commands.Usage | None) -> list[_Found] | None:
+        """List a memory; None where the modem cannot. How long it may take depends on how much there is."""
+        limit_s = self._modem.profile.list_s
+        if usage is not None:
+            limit_s = min(limit_s, _LIST_S + _LIST_PER_MESSAGE_S * usage.used)
         try:
-            answer = await self._channel.exchange(commands.LIST_ALL, self._modem.profile.list_s)
+            answer = await self._channel.exchange(commands.LIST_ALL, limit_s)
         except CommandTimeout:
             # E1750 and E220 hang or cut off their answer.
             self._is_list_broken = True
+            self._distrust_selection()
             return None
         if not answer.is_ok:
             return None
@@ -163,6 +172,7 @@ class Inbound:
         for start in range(0, usage.total + 1, BATCH):
             found = []
             async with self._line:
+                self._distrust_selection()
                 if not await self._is_selected(memory):
                     return
                 for index in range(start, min(start + BATCH, usage.total + 1)):
@@ -197,6 +207,13 @@ class Inbound:
             return True
         return isinstance(events.decode(self._modem.sim.iccid, stored.pdu), StatusReport)
 
+    def _distrust_selection(self) -> None:
+        """Select anew in each hold of the line: a modem that restarted without a word reads, and deletes, elsewhere.
+
+        Inside one hold a restart makes a command time out, and with it the session.
+        """
+        self._modem.storages.current = None
+
     async def _is_selected(self, memory: str) -> bool:
         if self._modem.storages.current == memory:
             return True
@@ -218,6 +235,7 @@ class Inbound:
         kept = [item for item in found if self._is_kept(item)]
         if kept:
             async with self._line:
+                self._distrust_selection()
                 for item in kept:
                     await self._delete(item)
         for error in refused:
@@ -248,8 +266,9 @@ class Inbound:
             self._acknowledgements -= 1
             async with self._line:
                 answer = await self._channel.exchange(commands.ACKNOWLEDGE)
-                # 340: nothing waited for it. Anything else means that the modem stopped routing (TS 27.005 §3.4.4).
-                if not answer.is_ok and "340" not in answer.final.text and self._modem.routing is not None:
+                # Also 340, nothing waited for it: too late an acknowledgement has switched the routing off
+                # (TS 27.005 §3.4.1), and the modem does not say so.
+                if not answer.is_ok and self._modem.routing is not None:
                     await self._channel.exchange(self._modem.routing.request())
 
     async def _prove_stored_reports(self) -> None:
@@ -264,7 +283,9 @@ class Inbound:
             return
         self._log.warning("stored_reports_unreadable")
         await self._context.memory.remember(iccid, routing.REPORTS_FACT, routing.DIRECT)
-        await startup.establish_routing(self._channel, self._modem, store_reports=False)
+        await startup.establish_routing(
+            self._channel, self._modem, store_reports=False, may_store=False, wants_reports=True
+        )
 
 
 async def emit_all(emit: Emit, told: Sequence[Event]) -> list[BaseException | None]:

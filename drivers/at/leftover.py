@@ -23,7 +23,7 @@ _OK_S = 0.5
 _TRIES_BEFORE_ESCAPE = 1
 
 
-async def settle(channel: Channel, body_s: float, family: str = "") -> Submitted | SubmitError | None:
+async def settle(channel: Channel, body_s: float, maker: str = "") -> Submitted | SubmitError | None:
     """Return the late answer, or None once the modem takes commands without having given one.
 
     A modem that stays silent may still be sending: it is given as long as a submit may take.
@@ -35,7 +35,7 @@ async def settle(channel: Channel, body_s: float, family: str = "") -> Submitted
         while True:
             line = await channel.overhear(listen_s)
             while line is not None:
-                outcome = read(line, family)
+                outcome = read(line, maker)
                 if outcome is not None:
                     await channel.overhear(_OK_S)
                     return outcome
@@ -48,10 +48,10 @@ async def settle(channel: Channel, body_s: float, family: str = "") -> Submitted
             answer = await channel.try_at(_TRY_S)
             tries += 1
             if answer is not None:
-                outcome = read(answer, family)
+                outcome = read(answer, maker)
                 # The answer may have come in two: a +CMGS line that stood before the OK was overheard.
                 late = await channel.overhear(0.01)
-                return outcome or (read(late, family) if late is not None else None)
+                return outcome or (read(late, maker) if late is not None else None)
             if asyncio.get_running_loop().time() >= deadline:
                 raise SessionLost("The modem does not answer.")
             listen_s = _TRY_S if tries <= _TRIES_BEFORE_ESCAPE else _PAUSE_S
@@ -59,10 +59,10 @@ async def settle(channel: Channel, body_s: float, family: str = "") -> Submitted
         channel.stop_overhearing()
 
 
-def read(line: Line, family: str = "") -> Submitted | SubmitError | None:
+def read(line: Line, maker: str = "") -> Submitted | SubmitError | None:
     """Return what a stray line says of a submit; None where it cannot only be a submit's answer."""
     if line.name == "+CMGS":
         return Submitted(commands.message_reference(Answer((line,), line)))
     if line.name == "+CMS ERROR" and causes.is_late_answer(line.text):
-        return causes.error(line.text, handed_over=True, family=family) or Submitted(None)
+        return causes.error(line.text, handed_over=True, maker=maker) or Submitted(None)
     return None

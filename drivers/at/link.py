@@ -15,6 +15,7 @@ import socket
 import struct
 import termios
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -38,6 +39,7 @@ OPEN_NETWORK_S = 15.0
 
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 _USER_TIMEOUT_MS = 60_000
+_DTR_S = 0.5
 _PTY_MAJORS = range(136, 144)
 """Unix98 pseudo terminals (Linux, Documentation/admin-guide/devices.txt)."""
 
@@ -73,6 +75,15 @@ async def connect(
     tty = _TtyTransport(transport, device)
     protocol.connection_made(tty)  # type: ignore[arg-type]
     return tty
+
+
+async def toggle_dtr(port: str) -> None:
+    """Open a tty, drop DTR for a moment, close it: what the cable's end looks like to a modem.
+
+    Raises: OSError; TimeoutError.
+    """
+    async with asyncio.timeout(OPEN_TTY_S):
+        await _in_thread(lambda: _drop_dtr(port), _ignore)
 
 
 class _Relay(asyncio.Protocol):
@@ -174,6 +185,22 @@ def _open_tty(port: str, baud_rate: int, rtscts: bool) -> Any:
     return device
 
 
+def _drop_dtr(port: str) -> None:
+    if ports.is_network(port):
+        return
+    device = _open_tty(port, 115200, False)
+    try:
+        # A pty has no such lines.
+        with suppress(OSError, termios.error):
+            device.dtr = False
+            time.sleep(_DTR_S)
+            device.dtr = True
+        with suppress(OSError, termios.error):
+            termios.tcflush(device.fileno(), termios.TCIOFLUSH)
+    finally:
+        device.close()
+
+
 def _open_rfc2217(port: str, baud_rate: int, rtscts: bool) -> Any:
     device = serial.serial_for_url(port, do_not_open=True, timeout=None)
     device.baudrate = baud_rate
@@ -241,7 +268,7 @@ async def _in_thread(call: Callable[[], T], discard: Callable[[T], None]) -> T:
     return await future
 
 
-def _open_error(error: Exception, port: str, roots: ports.Roots) -> OpenError:
+def _open_error(error: Exception, port: str, roots: ports.Roots) -> OpenError:  # noqa: PLR0911 - a table in code
     code = _errno(error)
     shown = _shown(port)
     if ports.is_network(port):
@@ -255,6 +282,8 @@ def _open_error(error: Exception, port: str, roots: ports.Roots) -> OpenError:
             advice = "stop ModemManager, or let it ignore this modem (udev: ID_MM_DEVICE_IGNORE)"
         return PortBusy(f"{shown} is held by {who or 'another program'}; {advice}.")
     if code in _FORBIDDEN:
+        if ports.is_young(port):
+            return PortAbsent(f"{shown} has just appeared and is not ready yet.")
         return PersonNeeded(f"No permission to open {shown}; run `sudo usermod -aG dialout $USER` and log in again.")
     if code in (errno.ENOTTY, errno.EINVAL):
         return PersonNeeded(f"{shown} is not a serial port; correct `port` of this route.")

@@ -12,6 +12,7 @@ import hashlib
 from drivers.api import NoSim, PersonNeeded, SimMemory
 from drivers.at import causes, commands
 from drivers.at.channel import Channel
+from drivers.at.errors import Unwell
 from drivers.at.profiles import Profile
 from drivers.at.request import Answer
 
@@ -34,7 +35,7 @@ def fingerprint(key: str, pin: str) -> str:
 async def wait_for_state(channel: Channel, limit_s: float = SIM_READY_S) -> str:
     """Return what +CPIN? says, once the SIM can say it.
 
-    Raises: NoSim on definite evidence; PersonNeeded for a SIM that failed or stays busy; SessionLost.
+    Raises: NoSim on definite evidence; Unwell for a SIM that failed or stays busy; SessionLost.
     """
     deadline = asyncio.get_running_loop().time() + limit_s
     pause_s = _FIRST_PAUSE_S
@@ -52,8 +53,8 @@ async def wait_for_state(channel: Channel, limit_s: float = SIM_READY_S) -> str:
                 raise NoSim("There is no SIM card in the modem; insert one.")
         if asyncio.get_running_loop().time() >= deadline:
             if code.number in (13, 313):
-                raise PersonNeeded("The SIM card failed; clean its contacts or replace it.")
-            raise PersonNeeded(f"The SIM card does not get ready ({state or answer.final.text}); reseat it.")
+                raise Unwell("The SIM card failed; clean its contacts or replace it.")
+            raise Unwell(f"The SIM card does not get ready ({state or answer.final.text}); reseat it.")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -69,12 +70,15 @@ async def unlock(channel: Channel, profile: Profile, memory: SimMemory, key: str
     verdict, _, known = (await memory.recall(key, FACT) or "").partition(":")
     tries = await _tries(channel, profile)
     if known == digest and verdict == "refused":
-        raise PersonNeeded("The SIM card refused this PIN before; correct `pin` of this route.")
+        raise PersonNeeded(
+            "The SIM card refused this PIN before; correct `pin` of this route, or allow one more try with "
+            "`phonebridge pin ROUTE --retry`."
+        )
     # A try of which nobody knows the outcome: a full counter proves that it was not a wrong one.
     if known == digest and verdict == "tried" and tries != _FULL_TRIES:
         raise PersonNeeded(
             "This PIN was sent once and its result is not known; check it, then allow one more try with "
-            "`phonebridge pin --retry`."
+            "`phonebridge pin ROUTE --retry`."
         )
     if tries is not None and tries <= 1:
         raise PersonNeeded("The SIM card has one PIN try left; unlock it in a phone, then put it back.")

@@ -1,11 +1,16 @@
-"""Where modems may be, and who holds a port: reads /sys, /dev and /proc, opens nothing.
+"""Where modems may be, who holds a port, and how a USB device is reset: knows /sys, /dev and /proc, opens no port.
 
 The three roots are parameters, so that a made tree serves as well as a real one.
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import fcntl
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +21,18 @@ NETWORK_PREFIXES = ("socket://", "rfc2217://")
 
 _UART_PATTERNS = ("ttyAMA*", "ttyS*", "ttymxc*", "ttyHS*")
 _MAX_DEPTH = 8
+_LOOK_S = 0.25
+_NETWORK_PAUSE_S = 1.0
+_YOUNG_S = 5.0
+_UNAUTHORIZED_S = 1.0
+_USBDEVFS_RESET = 0x5514
+"""_IO('U', 20) of linux/usbdevice_fs.h."""
+
+_MODEM_MAKERS = {
+    "12d1": "Huawei", "19d2": "ZTE", "1199": "Sierra", "2c7c": "Quectel", "1e0e": "SIMCom", "1bc7": "Telit",
+    "2cb7": "Fibocom", "1546": "u-blox", "1e2d": "Cinterion", "1bbb": "Alcatel", "2001": "D-Link", "0af0": "Option",
+}  # fmt: skip
+"""USB vendor ids of sticks and modules; others are none of our business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,104 @@ def describe(port: str, roots: Roots) -> Candidate:
         if port in (candidate.port, candidate.device) or real == os.path.realpath(candidate.device):
             return candidate
     return Candidate(port, port, "network port" if is_network(port) else "port")
+
+
+def listing(roots: Roots) -> tuple[tuple[str, int], ...]:
+    """Return the USB serial ports there are now, each with what tells it from an earlier one of the same name."""
+    found = []
+    for pattern in ("ttyUSB*", "ttyACM*"):
+        for node in roots.dev.glob(pattern):
+            with suppress(OSError):
+                found.append((node.name, node.stat().st_ctime_ns))
+    return tuple(sorted(found))
+
+
+def is_there(port: str) -> bool:
+    return Path(port).exists()
+
+
+def is_young(port: str) -> bool:
+    """Tell whether the node has just been made, so that udev may not have set its permissions yet."""
+    try:
+        return time.time() - Path(port).stat().st_ctime < _YOUNG_S
+    except OSError:
+        return False
+
+
+async def wait_for(port: str, before: tuple[tuple[str, int], ...], roots: Roots, *, watches_all: bool) -> None:
+    """Return once the port is there, or, with `watches_all`, once other USB ports are there than `before`.
+
+    Four looks a second while a modem is missing, and none otherwise: that costs less than keeping a udev monitor,
+    which would have to be told apart by the same paths in the end.
+    """
+    if is_network(port):
+        await asyncio.sleep(_NETWORK_PAUSE_S)
+        return
+    is_path = not port.startswith(AUTO_PREFIX)
+    if is_path and is_there(port):
+        # It is there and could not be opened: no event will tell when that changes.
+        await asyncio.sleep(_LOOK_S if is_young(port) else _NETWORK_PAUSE_S)
+        return
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if (is_path and is_there(port)) or (watches_all and listing(roots) != before):
+            return
+
+
+def absence(roots: Roots) -> str | None:
+    """Return why a modem may have no port: a stick as a CD-ROM, or one with a web page of its own; else None."""
+    for device in sorted((roots.sys / "bus" / "usb" / "devices").glob("*")):
+        vendor = _read(device / "idVendor")
+        if vendor not in _MODEM_MAKERS or any(device.glob("*/tty*")) or any(device.glob("*/*/tty*")):
+            continue
+        classes = {_read(file) for file in device.glob("*:*/bInterfaceClass")}
+        named = f"{_MODEM_MAKERS[vendor]} ({vendor}:{_read(device / 'idProduct')})"
+        if any(device.glob("*:*/net")):
+            return (
+                f"The stick of {named} is in HiLink mode, a network card without a serial port; switch it to modem "
+                "mode (usb-modeswitch), or take another stick"
+            )
+        if classes == {"08"}:
+            return f"The stick of {named} shows itself as a CD-ROM; install usb-modeswitch and plug it in again"
+    return None
+
+
+def usb_device(device: str, roots: Roots) -> Path | None:
+    """Return the directory in /sys of the USB device that a tty belongs to; None where there is none."""
+    entry = roots.sys / "class" / "tty" / Path(os.path.realpath(device)).name
+    if not entry.exists():
+        linked = [link for link in roots.dev.glob("tty*") if os.path.realpath(link) == os.path.realpath(device)]
+        entry = roots.sys / "class" / "tty" / (linked[0].name if linked else "-")
+    return _usb_parent(entry)
+
+
+async def reset_usb(device: str, roots: Roots) -> None:
+    """Take the device off the bus and put it back; by a reset where /sys may not be written.
+
+    Raises: OSError.
+    """
+    parent = usb_device(device, roots)
+    if parent is None:
+        raise FileNotFoundError(errno.ENOENT, "no USB device", device)
+    switch = parent / "authorized"
+    try:
+        switch.write_text("0")
+    except PermissionError:
+        number = Path("bus") / "usb" / f"{int(_read(parent / 'busnum')):03}" / f"{int(_read(parent / 'devnum')):03}"
+        await asyncio.to_thread(_reset, roots.dev / number)
+        return
+    try:
+        await asyncio.sleep(_UNAUTHORIZED_S)
+    finally:
+        switch.write_text("1")
+
+
+def _reset(node: Path) -> None:
+    descriptor = os.open(node, os.O_WRONLY)
+    try:
+        fcntl.ioctl(descriptor, _USBDEVFS_RESET, 0)
+    finally:
+        os.close(descriptor)
 
 
 def holder(device: str, roots: Roots) -> str | None:

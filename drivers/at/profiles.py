@@ -1,78 +1,189 @@
-"""How modems differ, as data: one row per family, chosen by what AT+CGMI and AT+CGMM answer.
+"""How modems differ, as data: one row per vendor, chosen by what AT+CGMI and AT+CGMM answer. A new vendor is a row.
 
-A row holds only what differs from `GENERIC`; each such value names its source.
+A row holds only what differs from `GENERIC`; each such value names its source. What can be probed is not here:
+memories, CNMI, CSMS and the forms of answers are read from the modem itself (storage, routing, commands).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UssdForm(StrEnum):
+    """How a USSD string stands in AT+CUSD (TS 27.007 §7.15)."""
+
+    TEXT = "text"
+    UCS2 = "ucs2"
+    PACKED = "packed"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a driver must know of a family before it can ask.
+    """What a driver must know of a vendor before it can ask.
 
     `makers` and `models` are lower-case parts of the answers; no models means all. `quiet` commands switch noise off,
-    their result is ignored. `iccid` commands are tried in order. `guard_s` is the pause between a final result and
-    the next command.
+    their result is ignored. `iccid` and `pin_counter` commands are tried in order. `reboot` commands are tried in
+    order by the last rung that needs the modem's help. `boot_marks` are lines that mean a reboot, beside those that
+    every vendor shares (`urcs`). `has_cpin_ok` False: no final result follows +CPIN. `takes_cnma` False: what is
+    routed directly cannot be acknowledged. `guard_s` is the pause between a final result and the next command.
     """
 
-    family: str
+    name: str
     makers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
-    iccid: tuple[str, ...] = (
-        "AT+CCID",
-        "AT+ICCID",
-        "AT+QCCID",
-        "AT+CICCID",
-        "AT^ICCID?",
-        "AT#CCID",
-        "AT^SCID",
-    )
+    iccid: tuple[str, ...] = ("AT+CCID", "AT+ICCID")
     pin_counter: tuple[str, ...] = ("AT+CPINR",)
+    reboot: tuple[str, ...] = ("AT+CFUN=1,1",)
+    boot_marks: frozenset[str] = frozenset()
+    has_cpin_ok: bool = True
+    takes_cnma: bool = True
+    ussd: tuple[UssdForm, ...] = (UssdForm.TEXT, UssdForm.UCS2, UssdForm.PACKED)
     guard_s: float = 0.0
     prompt_s: float = 10.0
     body_s: float = 180.0
     """Vendors specify 60 to 180 s for the network's answer; a shorter wait makes doubles."""
     list_s: float = 60.0
+    codes: str = ""
+    """Whose table of codes from 512 holds, see `cause_tables.VENDOR_CMS`."""
 
 
-GENERIC = Profile(family="")
+GENERIC = Profile(name="generic")
+
+_EVERY_ICCID = ("AT+CCID", "AT+ICCID", "AT+QCCID", "AT+CICCID", "AT^ICCID?", "AT#CCID", "AT^SCID", "AT+ZGETICCID")
+"""For a maker that is not known: all that other makers use."""
+
+UNKNOWN = Profile(name="generic", iccid=_EVERY_ICCID)
+
+_SPIC = ("AT+SPIC", "AT+CPINR")  # SIMCom: PIN, PUK, PIN2, PUK2 (modem.md 2.2 #4)
 
 PROFILES: tuple[Profile, ...] = (
     Profile(
-        family="huawei",
+        name="huawei",
         makers=("huawei",),
-        quiet=("AT^CURC=0",),  # E1750, E3372: ^RSSI and ^DSFLOWRPT several times a second
-        iccid=("AT^ICCID?", *GENERIC.iccid),
-        pin_counter=("AT^CPIN?",),
+        # E1750, E3372: ^RSSI, ^HCSQ and ^BOOT several times a second (gammu#89, gammu#393).
+        quiet=("AT^CURC=0",),
+        iccid=("AT^ICCID?", *GENERIC.iccid),  # sticks know no +CCID (modem.md 2.2 #6)
+        # Code, times, PUK, PIN, PUK2, PIN2 (modem.md 2.2 #4).
+        pin_counter=("AT^CPIN?", "AT+CPINR"),
+        reboot=("AT^RESET", "AT+CFUN=1,1"),  # modem.md 2.9
+        ussd=(UssdForm.PACKED, UssdForm.TEXT, UssdForm.UCS2),  # packed both ways (wdoekes/asterisk-chan-dongle#116)
+        list_s=15.0,  # E1750 and E220 never end CMGL (gammu#4); slot by slot is read then
     ),
     Profile(
-        family="telit",
-        makers=("telit",),
-        iccid=("AT#CCID", "AT+CCID"),
-        pin_counter=("AT#PCT", "AT+CPINR"),
-        guard_s=0.02,  # Telit AT reference guide: at least 20 ms after a final result
-    ),
-    Profile(
-        family="quectel",
+        name="quectel",
         makers=("quectel",),
-        iccid=("AT+QCCID", "AT+CCID"),
-        pin_counter=("AT+QPINC", "AT+CPINR"),
+        quiet=('AT+QINDCFG="all",0',),  # +QIND: "csq" at each change (modem.md 2.11)
+        iccid=("AT+QCCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=("AT+QPINC", "AT+CPINR"),  # oFono, sim.c: +QPINC: "SC",PIN,PUK
+        reboot=("AT+CFUN=1,1", "AT+QPOWD=1"),  # modem.md 2.9; after QPOWD boards power up again by PWRKEY
+        # Answers dcs 15 with UCS2 in hexadecimal (modem.md 2.7), and takes the same.
+        ussd=(UssdForm.UCS2, UssdForm.TEXT, UssdForm.PACKED),
+        body_s=120.0,  # EC25: 120 s (modem.md 2.10)
+        codes="quectel",
     ),
-    Profile(family="simcom", makers=("simcom",), pin_counter=("AT+SPIC", "AT+CPINR")),
-    Profile(family="cinterion", makers=("cinterion", "siemens", "gemalto"), pin_counter=("AT^SPIC",)),
-    Profile(family="sierra", makers=("sierra", "wavecom"), pin_counter=("AT+CPINC", "AT+CPINR")),
+    Profile(
+        name="simcom800",
+        makers=("simcom",),
+        models=("sim8", "sim9"),
+        quiet=("AT+CLTS=0",),  # *PSUTTZ and DST when the network tells the time
+        pin_counter=_SPIC,
+        reboot=("AT+CFUN=1,1", "AT+CPOWD=1"),  # modem.md 2.9; boards power up again
+        takes_cnma=False,  # SIM800 Series AT Command Manual: no +CNMA (modem.md 2.5)
+        body_s=60.0,  # SIM800 Series AT Command Manual: 60 s (modem.md 2.10)
+        codes="simcom800",
+    ),
+    Profile(
+        name="simcom7600",
+        makers=("simcom",),
+        models=("sim7", "sim5"),
+        quiet=("AT+CNSMOD=0",),  # +CNSMOD at each change of the radio (modem.md 2.11)
+        iccid=("AT+CICCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=_SPIC,
+        reboot=("AT+CRESET", "AT+CFUN=1,1"),  # modem.md 2.9
+    ),
+    Profile(
+        name="simcoma76",
+        makers=("simcom",),
+        models=("a76", "sima76", "a78"),
+        quiet=("AT+CNSMOD=0",),  # as SIM7600
+        iccid=("AT+CICCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=_SPIC,
+        reboot=("AT+CRESET", "AT+CFUN=1,1"),  # modem.md 2.9
+        boot_marks=frozenset({"*ATREADY"}),  # the first line after power-up of A7670 and A7672
+    ),
+    Profile(
+        name="ublox",
+        makers=("u-blox", "ublox"),
+        pin_counter=("AT+UPINCNT", "AT+CPINR"),  # ModemManager, plugin ublox: PIN, PIN2, PUK, PUK2
+        reboot=("AT+CFUN=16", "AT+CFUN=1,1"),  # modem.md 2.9: 16 resets modem and SIM
+    ),
+    Profile(
+        name="telit",
+        makers=("telit",),
+        quiet=("AT#QSS=0", "AT#STIA=0"),  # SIM status and SIM toolkit (modem.md 2.11)
+        iccid=("AT#CCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=("AT#PCT", "AT+CPINR"),  # oFono, sim.c: times left for what CPIN? asks for
+        reboot=("AT#REBOOT", "AT+CFUN=1,1"),  # modem.md 2.9
+        guard_s=0.02,  # LE910C AT Commands Reference Guide §2.2.5: at least 20 ms after a response
+    ),
+    Profile(
+        name="wavecom",
+        makers=("wavecom",),
+        quiet=("AT+WIND=0",),  # +WIND: 8 and the like
+        pin_counter=("AT+CPINC", "AT+CPINR"),  # modem.md 2.2 #4
+        boot_marks=frozenset({"+WIND: 3"}),  # it takes AT commands now
+        has_cpin_ok=False,  # no OK follows +CPIN (modem.md 2.2 #3)
+        codes="sierra",
+    ),
+    Profile(
+        name="sierra",
+        makers=("sierra",),
+        pin_counter=("AT+CPINC", "AT+CPINR"),  # modem.md 2.2 #4
+        reboot=("AT!RESET", "AT+CFUN=1,1"),  # modem.md 2.9
+        codes="sierra",
+    ),
+    Profile(
+        name="cinterion",
+        makers=("cinterion", "siemens", "gemalto", "thales"),
+        iccid=("AT^SCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=("AT^SPIC", "AT+CPINR"),  # modem.md 2.2 #4
+        reboot=("AT+CFUN=1,1", "AT^SMSO"),  # modem.md 2.9; after ^SMSO boards power up again
+        guard_s=0.1,  # ENS22-E AT Command Set §1.5: wait at least 100 ms after a final result
+        codes="cinterion",
+    ),
+    Profile(
+        name="zte",
+        makers=("zte",),
+        quiet=("AT+ZOPRT=5",),  # goes online from CD mode, as gammu does (modem.md 2.12)
+        iccid=("AT+ZGETICCID", *GENERIC.iccid),  # modem.md 2.2 #6
+        pin_counter=("AT+ZPINPUK=?", "AT+CPINR"),  # oFono sim.c: +ZPINPUK: PIN, PUK
+        reboot=("AT+ZRST", "AT+CFUN=1,1"),  # modem.md 2.9
+        ussd=(UssdForm.UCS2, UssdForm.TEXT, UssdForm.PACKED),  # plain text is refused, as UCS2 is read
+    ),
+    Profile(
+        name="fibocom",
+        makers=("fibocom",),
+        boot_marks=frozenset({"+SIM READY"}),  # at each power-up
+    ),
 )
 
 
+def by_name(name: str) -> Profile:
+    """Return the row of a name; `UNKNOWN` for "generic".
+
+    Raises: StopIteration for a name that no row has.
+    """
+    return next(profile for profile in (*PROFILES, UNKNOWN) if profile.name == name)
+
+
 def choose(manufacturer: str | None, model: str | None) -> Profile:
-    """Return the first row that fits, else `GENERIC`."""
+    """Return the first row that fits; for nobody we know, `UNKNOWN`."""
     maker, type_ = (manufacturer or "").lower(), (model or "").lower()
     for profile in PROFILES:
         if any(part in maker for part in profile.makers) and (
             not profile.models or any(part in type_ for part in profile.models)
         ):
             return profile
-    return GENERIC
+    return UNKNOWN

@@ -17,6 +17,8 @@ class Request:
     bare: bool = False
     payload: bool = False
     call: bool = False
+    is_final_optional: bool = False
+    """The first information line is the answer; some modems let no final result follow it."""
 
     @property
     def expectation(self) -> Expectation:

@@ -25,18 +25,21 @@ from drivers.api import (
     Sim,
     SubmitError,
     Submitted,
+    Ussd,
 )
-from drivers.at import commands, events, leftover, startup, submission, urcs
-from drivers.at.channel import PDU_MODE_QUERY, Channel
+from drivers.at import calls, commands, events, leftover, submission, urcs
+from drivers.at.calls import Calls
+from drivers.at.care import Care
+from drivers.at.channel import Channel
+from drivers.at.errors import Ailing
 from drivers.at.inbound import Inbound, emit_all
 from drivers.at.parser import Line
+from drivers.at.recovery import Trouble
 from drivers.at.settings import AtSettings
 from drivers.at.state import Modem
+from drivers.at.upkeep import Upkeep
+from drivers.at.ussd import UssdDialogue
 
-UPKEEP_S = 45.0
-"""Signal, registration and a heart-beat in one; often enough to notice a frozen modem within a minute."""
-UPKEEP_WITHOUT_SERVICE_S = 5.0
-"""Modems that do not tell of their registration must not keep messages waiting."""
 POLL_S = 10.0
 """Between sweeps where no indication works."""
 
@@ -57,7 +60,7 @@ _FORBIDDEN = (
 class AtSession:
     """See `drivers.api.Session`."""
 
-    def __init__(self, channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext) -> None:
+    def __init__(self, channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext, care: Care) -> None:
         self._channel = channel
         self._modem = modem
         self._settings = settings
@@ -65,7 +68,13 @@ class AtSession:
         self._line = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._opened_at = self._loop.time()
-        self._upkeep_at = 0.0
+        self._care = care
+        self._ussd = UssdDialogue(channel, modem, self._line)
+        self._upkeep = Upkeep(channel, modem, settings, context, line=self._line, care=care, ussd=self._ussd)
+        self._calls = Calls()
+        self._hangs_up = False
+        self._is_asking: asyncio.Task[None] | None = None
+        self._boot_marks = urcs.RESTARTED | {mark.upper() for mark in modem.profile.boot_marks}
         self._inbound = Inbound(channel, modem, context, self._line)
         self._submission = submission.Submission(channel, modem, settings)
         self._expects_late = context.leftover
@@ -96,8 +105,13 @@ class AtSession:
 
     async def submit(self, part: PartToSend, durable: Awaitable[None]) -> Submitted:
         try:
-            return await self._submission.submit(part, durable, self._line)
+            sent = await self._submission.submit(part, durable, self._line)
+            self._care.sent()
+            return sent
         except SubmitError as error:
+            if self._care.has_failed_too_often(error):
+                self._care.ail(Trouble.NETWORK)
+                self._channel.fail(Ailing(f"The network failed again and again: {error}", Trouble.NETWORK))
             if self._submission.wants_sweep(error):
                 self._inbound.sweep_soon()
             if self._submission.wants_upkeep(error):
@@ -114,6 +128,9 @@ class AtSession:
             self._modem.storages.current = None
             answer = await self._channel.exchange(commands.raw(text, timeout_s))
         return [*(line.text for line in answer.lines), answer.final.text]
+
+    async def ussd(self, code: str, timeout_s: float) -> Ussd:
+        return await self._ussd.ask(code, timeout_s)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -160,7 +177,11 @@ class AtSession:
                     return LateOutcome(self._modem.sim.iccid, submitted=outcome)
             case "+CPIN":
                 self._take_pin_state(line)
-            case name if name in urcs.RESTARTED or name in urcs.GOING_DOWN:
+            case "+CUSD":
+                self._ussd.take(line)
+            case name if name in calls.NAMES:
+                return self._take_ring(line)
+            case name if name in urcs.GOING_DOWN or self._is_boot_mark(line):
                 raise SessionLost(f"The modem restarts or goes down ({line.text[:40]}).")
             case name if name in urcs.STORAGE_FULL:
                 self._log.warning("storage_full")
@@ -168,6 +189,23 @@ class AtSession:
             case name if name in urcs.DOUBTFUL:
                 self._hasten_upkeep()
         return None
+
+    def _is_boot_mark(self, line: Line) -> bool:
+        return line.name in self._boot_marks or line.text.upper().strip() in self._boot_marks
+
+    def _take_ring(self, line: Line) -> Event | None:
+        rejects = self._settings.reject_calls
+        call = self._calls.take(line, self._modem.sim.iccid, self._loop.time(), rejects=rejects)
+        if call is not None and rejects:
+            self._hangs_up = True
+            self._inbound.wanted.set()
+        return call
+
+    async def _hang_up(self) -> None:
+        self._hangs_up = False
+        async with self._line:
+            if not (await self._channel.exchange(commands.HANG_UP)).is_ok:
+                await self._channel.exchange(commands.HANG_UP_OLD)
 
     def _take_registration(self, line: Line) -> Event | None:
         found = commands.registration(line, is_answer=False)
@@ -187,56 +225,30 @@ class AtSession:
     async def _serve(self) -> NoReturn:
         await self._inbound.sweep()
         swept_at = self._loop.time()
-        await self._upkeep()
-        while True:
-            interval_s = self._settings.sweep_interval_s
-            if self._modem.routing is None:
-                interval_s = min(POLL_S, interval_s)
-            try:
-                async with asyncio.timeout_at(min(swept_at + interval_s, self._upkeep_at)):
-                    await self._inbound.wanted.wait()
-            except TimeoutError:
-                pass
-            await self._inbound.serve()
-            if self._loop.time() >= self._upkeep_at:
-                await self._upkeep()
-            if self._loop.time() >= swept_at + interval_s:
-                swept_at = self._loop.time()
-                await self._inbound.sweep()
-
-    async def _upkeep(self) -> None:
-        """Read signal and registration, and make sure that the modem still has our settings."""
-        modem, channel = self._modem, self._channel
-        before = modem.link
-        async with self._line:
-            modem.signal_dbm = commands.signal_dbm(await channel.exchange(commands.SIGNAL))
-            await startup.query_registration(channel, modem)
-            if modem.operator is None and modem.registration.has_service:
-                modem.operator = commands.operator(await channel.exchange(commands.OPERATOR_QUERY))
-            await self._verify(channel)
-        has_service = modem.registration.has_service or not modem.domains
-        self._upkeep_at = self._loop.time() + (UPKEEP_S if has_service else UPKEEP_WITHOUT_SERVICE_S)
-        if modem.link != before:
-            await self._context.emit(LinkChanged(modem.link))
-
-    async def _verify(self, channel: Channel) -> None:
-        """Notice a restart that nobody told of: it puts CNMI and CMGF back.
-
-        Raises: SessionLost.
-        """
-        mode = await channel.exchange(PDU_MODE_QUERY)
-        is_reset = mode.is_ok and mode.first.replace(" ", "").endswith(":1")
-        if self._modem.routing is not None and not is_reset:
-            check = await channel.exchange(commands.ROUTING_QUERY)
-            found = commands.routing(check) if check.is_ok else None
-            is_reset = found is not None and (found.mt, found.ds) != (self._modem.routing.mt, self._modem.routing.ds)
-        if is_reset:
-            error = SessionLost("The modem restarted and lost its settings.")
-            channel.fail(error)
-            raise error
+        await self._upkeep.look()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if self._is_asking is None or self._is_asking.done():
+                    self._is_asking = group.create_task(self._upkeep.ask_for_balance())
+                interval_s = self._settings.sweep_interval_s
+                if self._modem.routing is None:
+                    interval_s = min(POLL_S, interval_s)
+                try:
+                    async with asyncio.timeout_at(min(swept_at + interval_s, self._upkeep.due_at)):
+                        await self._inbound.wanted.wait()
+                except TimeoutError:
+                    pass
+                if self._hangs_up:
+                    await self._hang_up()
+                await self._inbound.serve()
+                if self._loop.time() >= self._upkeep.due_at:
+                    await self._upkeep.look()
+                if self._loop.time() >= swept_at + interval_s:
+                    swept_at = self._loop.time()
+                    await self._inbound.sweep()
 
     def _hasten_upkeep(self) -> None:
-        self._upkeep_at = 0.0
+        self._upkeep.due_at = 0.0
         self._inbound.wanted.set()
 
 

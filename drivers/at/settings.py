@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from drivers.api import PersonNeeded
-from drivers.settings import STRICT, Check, Ge, Gt, Le, Secret
+from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Secret
 
 _PIN = re.compile(r"\d{4,8}")
 
@@ -33,12 +33,33 @@ def _number(value: str) -> str:
     return value
 
 
+def _prefixes(value: dict[str, str]) -> dict[str, str]:
+    for prefix in value:
+        if not re.fullmatch(r"\+?\d{1,15}", prefix):
+            raise ValueError(f'names prefixes of numbers, e.g. "+90", and "{prefix}" is none')
+    return value
+
+
+Tables = Literal["off", "single", "locking"]
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression ({error})") from error
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtSettings:
     """A modem by AT commands.
 
     `port`: /dev path, by-id, by-path, `auto:IMEI`, `socket://host:port` or `rfc2217://host:port`.
+    `power_cycle`: a command with its arguments that switches the modem's power off and on.
+    `balance_pattern`: of its first group, else the whole match, the balance is taken.
     `submit_timeout_s`: how long the network may take for one part; less than 180 s makes doubles on slow networks.
+    `national_tables`: used where they save parts; the longest fitting prefix decides before the route's own.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -52,6 +73,14 @@ class AtSettings:
     roaming: bool = True
     sweep_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
     submit_timeout_s: Annotated[float, Gt(0), Le(600)] = 180.0
+    power_cycle: tuple[str, ...] | None = None
+    reject_calls: bool = False
+    balance_code: Annotated[str | None, Form(r"[*#][0-9*#]{1,30}", "a USSD code, e.g. *100#")] = None
+    balance_pattern: Annotated[str | None, Check(_pattern)] = None
+    balance_every_h: Annotated[float, Gt(0), Le(24 * 31)] = 24.0
+    national_tables: Tables = "off"
+    national_tables_by_prefix: Annotated[dict[str, Tables], Check(_prefixes)] = field(default_factory=dict)
+    smart_encoding: bool = False
 
     def read_pin(self) -> str | None:
         """Return the PIN, from the file where one is named.

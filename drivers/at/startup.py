@@ -6,14 +6,18 @@ Everything is probed: what a modem refuses is done without. No fixed waits, sinc
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from drivers.api import OpenContext, PersonNeeded, Sim
 from drivers.at import commands, pin, profiles, routing, storage
 from drivers.at.channel import Channel, CommandTimeout
+from drivers.at.errors import Unwell
 from drivers.at.profiles import Profile
 from drivers.at.request import Answer, Request
 from drivers.at.settings import AtSettings
 from drivers.at.state import Identity, Modem
+
+SMSC_FACT = "smsc"
 
 
 async def start(channel: Channel, settings: AtSettings, context: OpenContext, secret: str | None) -> Modem:
@@ -24,7 +28,8 @@ async def start(channel: Channel, settings: AtSettings, context: OpenContext, se
     await set_dialogue(channel)
     modem = Modem(identity=await identify(channel))
     modem.profile = profiles.choose(modem.identity.manufacturer, modem.identity.model)
-    channel.guard_s = modem.profile.guard_s
+    is_known = modem.profile is not profiles.UNKNOWN
+    channel.guard_s = modem.profile.guard_s if is_known else channel.guard_s
     for text in modem.profile.quiet:
         await _optional(channel, commands.raw(text, 5.0))
     await _power_radio(channel)
@@ -55,12 +60,18 @@ async def identify(channel: Channel) -> Identity:
 
 async def read_iccid(channel: Channel, profile: Profile) -> str | None:
     """Return the ICCID by the first command that knows it; some SIMs hide it behind the PIN."""
-    for text in profile.iccid:
+    return (await find_iccid(channel, profile.iccid))[0]
+
+
+async def find_iccid(channel: Channel, candidates: tuple[str, ...]) -> tuple[str | None, str]:
+    """Return the ICCID and the command that knew it; EF_ICCID itself is the last resort (TS 51.011 §10.1.1)."""
+    for text in candidates:
         answer = await _optional(channel, commands.iccid(text))
         found = commands.iccid_digits(answer) if answer is not None else None
         if found is not None:
-            return found
-    return None
+            return found, text
+    answer = await _optional(channel, commands.ICCID_FILE)
+    return (commands.iccid_of_file(answer) if answer is not None else None), commands.ICCID_FILE.text
 
 
 async def query_registration(channel: Channel, modem: Modem) -> None:
@@ -87,8 +98,9 @@ async def _unlock(channel: Channel, modem: Modem, context: OpenContext, secret: 
 
 
 async def _read_sim(channel: Channel, modem: Modem) -> Sim:
+    iccid, modem.iccid_command = await find_iccid(channel, modem.profile.iccid)
     return Sim(
-        iccid=await read_iccid(channel, modem.profile) or _imei_key(modem),
+        iccid=iccid or _imei_key(modem),
         imsi=_digits(await _optional(channel, commands.IMSI), 14, 15),
         number=_parse(await _optional(channel, commands.OWN_NUMBER), commands.own_number),
     )
@@ -96,35 +108,51 @@ async def _read_sim(channel: Channel, modem: Modem) -> Sim:
 
 async def _set_sms(channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext) -> None:
     if not (await channel.exchange(commands.PDU_MODE)).is_ok:
-        raise PersonNeeded("The modem has no PDU mode and cannot be used for SMS.")
+        raise Unwell("The modem has no PDU mode and cannot be used for SMS.")
     await _optional(channel, commands.CHARACTER_SET)
     wants_reports = context.status_reports
     known = await context.memory.recall(modem.sim.iccid, routing.REPORTS_FACT) if wants_reports else None
     may_store = wants_reports and known != routing.DIRECT
     modem.storages = await storage.choose(channel, with_reports=may_store)
-    await _set_smsc(channel, modem, settings)
-    await establish_routing(channel, modem, store_reports=may_store and modem.storages.reports_total > 0)
+    await _set_smsc(channel, modem, settings, context)
+    has_memory = may_store and modem.storages.reports_total > 0
+    await establish_routing(channel, modem, store_reports=has_memory, may_store=may_store, wants_reports=wants_reports)
 
 
-async def establish_routing(channel: Channel, modem: Modem, *, store_reports: bool) -> None:
+async def establish_routing(
+    channel: Channel, modem: Modem, *, store_reports: bool, may_store: bool, wants_reports: bool
+) -> None:
     """Set CNMI, and CSMS where what arrives directly has to be acknowledged."""
     has_storage = modem.storages.total is None or modem.storages.total > 0
-    modem.routing = await routing.establish(channel, has_storage=has_storage, store_reports=store_reports)
-    if modem.routing is not None and modem.routing.mt in (2, 3):
-        modem.is_acknowledging = (await channel.exchange(commands.SERVICE_ACKNOWLEDGED)).is_ok
-        # Some firmware puts CNMI back when the service changes.
-        await channel.exchange(modem.routing.request())
+    # Left at 1 by somebody, a modem stops routing for want of our acknowledgement (TS 27.005 §3.4.1).
+    await _optional(channel, commands.SERVICE_PLAIN)
+    modem.is_acknowledging = False
+    found = await routing.establish(channel, has_storage=has_storage, store_reports=store_reports, may_store=may_store)
+    is_poor = found is None or (wants_reports and found.ds == 0) or found.mt in (2, 3)
+    # Some allow direct routing in phase 2+ only (MC75i); all that have it let us acknowledge after the commit.
+    if is_poor and modem.profile.takes_cnma and (await channel.exchange(commands.SERVICE_ACKNOWLEDGED)).is_ok:
+        modem.is_acknowledging = True
+        found = await routing.establish(
+            channel, has_storage=has_storage, store_reports=store_reports, may_store=may_store
+        )
+    modem.routing = found
 
 
-async def _set_smsc(channel: Channel, modem: Modem, settings: AtSettings) -> None:
+async def _set_smsc(channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext) -> None:
+    """Set the configured SMSC, else remember what the SIM has, else give back what it had and forgot."""
+    sim = modem.sim
     current = _parse(await _optional(channel, commands.SMSC_QUERY), commands.smsc)
-    if settings.smsc is not None and current != settings.smsc:
-        answer = await channel.exchange(commands.set_smsc(settings.smsc))
-        if not answer.is_ok:
+    if settings.smsc is not None:
+        if current != settings.smsc and not (await channel.exchange(commands.set_smsc(settings.smsc))).is_ok:
             raise PersonNeeded(f"The modem does not take the SMSC number {settings.smsc}; correct `smsc`.")
         current = settings.smsc
-    sim = modem.sim
-    modem.sim = Sim(sim.iccid, sim.imsi, sim.number, current)
+    else:
+        known = await context.memory.recall(sim.iccid, SMSC_FACT)
+        if current is None and known and (await channel.exchange(commands.set_smsc(known))).is_ok:
+            current = known
+        elif current is not None and current != known:
+            await context.memory.remember(sim.iccid, SMSC_FACT, current)
+    modem.sim = replace(sim, smsc=current)
 
 
 async def watch_registration(channel: Channel, modem: Modem) -> None:

@@ -60,6 +60,10 @@ class Modem:
     """By command: CREG, CGREG, CEREG, as far as the modem knows them."""
     signal_dbm: int | None = None
     operator: str | None = None
+    iccid_command: str = ""
+    """The command that knew the ICCID, for noticing another SIM."""
+    has_extended_signal: bool = True
+    """AT+CESQ has not been refused yet."""
 
     @property
     def registration(self) -> Registration:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
-from drivers.api import PersonNeeded
 from drivers.at import causes, commands
 from drivers.at.channel import Channel
+from drivers.at.errors import Unwell
 from drivers.at.request import Answer
 from drivers.at.state import Storages
 
@@ -27,7 +27,7 @@ _LONGEST_PAUSE_S = 1.0
 async def choose(channel: Channel, *, with_reports: bool) -> Storages:
     """Set all three memories as far as the modem lets us, and measure the one for reports.
 
-    Raises: PersonNeeded where the message store never gets ready; SessionLost.
+    Raises: Unwell where the message store never gets ready; SessionLost.
     """
     groups = commands.storages(await _ready_answer(channel))
     storages = Storages()
@@ -108,6 +108,6 @@ async def _ready_answer(channel: Channel) -> Answer:
         elif causes.parse(answer.final.text).number not in _NOT_READY:
             return answer
         if asyncio.get_running_loop().time() >= deadline:
-            raise PersonNeeded(f"The modem's message store does not get ready ({answer.final.text}).")
+            raise Unwell(f"The modem's message store does not get ready ({answer.final.text}).")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

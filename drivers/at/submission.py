@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import fields, replace
 
 from drivers import sms
 from drivers.api import (
@@ -36,7 +37,9 @@ LINK_LOST_DELAYS_S = (0.0, 0.0, 5.0, 30.0)
 _LINK_HELD_S = 1.0
 """With CMMS=1 the network keeps the link for 1 to 5 s after a message (TS 27.005 §3.5.6)."""
 
+_NO_SMSC = {"CMS 330"}
 _MALFORMED = {"CMS 304", "CMS 305"}
+_NO_PROMPT = "no prompt"
 
 
 class Submission:
@@ -65,7 +68,13 @@ class Submission:
         ready = asyncio.ensure_future(durable)
         try:
             async with line:
-                return await self._send(pdu, octets, ready, more_follow=part.more_follow)
+                try:
+                    return await self._send(pdu, octets, ready, more_follow=part.more_follow)
+                except SubmitError as error:
+                    again = await self._mend(part, error)
+                    if again is None:
+                        raise
+                    return await self._send_again(again, error)
         finally:
             # Left early, e.g. cancelled: a task of ours is not left alone, nor its error reported as unseen.
             if ready is not durable:
@@ -80,7 +89,8 @@ class Submission:
 
     def wants_upkeep(self, error: SubmitError) -> bool:
         """Tell whether the modem may have lost its service or its settings."""
-        return self._kind(error) is CauseClass.HOLD or error.code in _MALFORMED
+        # A missing prompt may be a restart that nobody told of.
+        return self._kind(error) is CauseClass.HOLD or error.code in _MALFORMED or error.code == _NO_PROMPT
 
     async def _send(self, pdu: str, octets: int, ready: asyncio.Future[None], *, more_follow: bool) -> Submitted:
         profile = self._modem.profile
@@ -98,7 +108,7 @@ class Submission:
             await self._recover()
             await ready
             cause = causes.NO_PROMPT
-            raise TryLater(cause.sentence, delays_s=cause.delays_s, code="no prompt") from error
+            raise TryLater(cause.sentence, delays_s=cause.delays_s, code=_NO_PROMPT) from error
         except BodyUnanswered as error:
             # The late answer is heard by the next session, which listens before it writes.
             self._channel.fail(SessionLost(str(error)))
@@ -113,13 +123,49 @@ class Submission:
 
     def _read_failure(self, answer: Answer, *, handed_over: bool) -> Submitted:
         """Raise what the error says; the one error that means "sent" is returned as such."""
-        failure = causes.error(answer.final.text, handed_over=handed_over, family=self._modem.profile.family)
+        failure = causes.error(answer.final.text, handed_over=handed_over, maker=self._modem.profile.codes)
         if failure is None:
             return Submitted(None)
         if self._kind(failure) is CauseClass.SIM:
             # The next session looks at the SIM afresh, and says what is wrong with it.
             self._channel.fail(SessionLost(str(failure)))
         raise failure
+
+    async def _mend(self, part: PartToSend, error: SubmitError) -> PartToSend | None:
+        """Return what to send in place of a refused part, once; None where nothing is to be mended."""
+        smsc = self._modem.sim.smsc
+        if error.code in _NO_SMSC and smsc is not None and self._channel.lost is None:
+            # The modem forgot what it had when the session began.
+            with suppress(SessionLost):
+                if (await self._channel.exchange(commands.set_smsc(smsc))).is_ok:
+                    return part
+            return None
+        return self._plainer(part, error)
+
+    def _plainer(self, part: PartToSend, error: SubmitError) -> PartToSend | None:
+        """Return the part without what the network may object to; None where that is not why, or nothing is left."""
+        cause = causes.of_error(error, self._modem.profile.codes)
+        if cause is None or not causes.wants_plain(cause) or self._channel.lost is not None:
+            return None
+        is_malformed = error.code in _MALFORMED
+        plain = replace(part, status_report=False, validity_s=None)
+        if "message_class" in {field.name for field in fields(part)}:
+            plain = replace(plain, message_class=None)  # type: ignore[call-arg, unused-ignore]
+        # A modem that fell back to text mode finds every PDU malformed, the plainest too.
+        return plain if plain != part or is_malformed else None
+
+    async def _send_again(self, part: PartToSend, first: SubmitError) -> Submitted:
+        """Try once more; the part that was refused before never left. Raises: SubmitError."""
+        pdu, octets = encode(part)
+        with suppress(SessionLost):
+            await self._channel.exchange(commands.PDU_MODE)
+        if self._channel.lost is not None:
+            raise first
+        # What had to be durable is: the first try awaited it.
+        done = self._loop.create_future()
+        done.set_result(None)
+        sent = await self._send(pdu, octets, done, more_follow=part.more_follow)
+        return replace(sent, report_asked=part.status_report)
 
     async def _hold_link(self) -> None:
         """Ask the network to keep the radio link for the next part, where the modem can (CMMS)."""
@@ -141,21 +187,18 @@ class Submission:
             raise TryLater(str(self._channel.lost), delays_s=LINK_LOST_DELAYS_S, code="link lost")
         registration = self._modem.registration
         if registration is Registration.ROAMING and not self._settings.roaming:
-            raise RouteRefused("The modem is roaming, and `roaming` is off for this route.")
+            raise RouteRefused("The modem is roaming, and `roaming` is off for this route.", is_certain=True)
         # A modem that tells nothing of its registration is given the benefit of the doubt.
         if self._modem.domains and not registration.has_service:
             reason = "is denied service by the network" if registration is Registration.DENIED else "has no network"
             raise NotReady(f"The modem {reason}.")
         if self._modem.sim.smsc is None:
-            raise RouteRefused("The SIM card has no SMSC number; set `smsc` for this route.", code="CMS 330")
+            sentence = "The SIM card has no SMSC number; set `smsc` for this route."
+            raise RouteRefused(sentence, code="CMS 330", is_certain=True)
 
     def _kind(self, error: SubmitError) -> CauseClass | None:
-        if error.code is None:
-            return None
-        kind, _, number = error.code.partition(" ")
-        if kind not in ("CMS", "CME") or not number.isdigit():
-            return None
-        return causes.find(causes.Code(kind, int(number)), self._modem.profile.family).kind
+        cause = causes.of_error(error, self._modem.profile.codes)
+        return cause.kind if cause is not None else None
 
 
 def encode(part: PartToSend) -> tuple[str, int]:
@@ -174,6 +217,8 @@ def encode(part: PartToSend) -> tuple[str, int]:
             concatenation=concatenation,
             validity_s=part.validity_s,
             status_report=part.status_report,
+            message_class=part.message_class,
+            elements=sms.decode_header(part.header),
         ).encode()
     except ValueError as error:
         raise Refused(f"The part cannot be encoded: {error}.") from error

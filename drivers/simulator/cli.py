@@ -12,7 +12,7 @@ from pathlib import Path
 from drivers.simulator.log import EventLog, Value
 from drivers.simulator.modem import Modem, Numbers
 from drivers.simulator.narration import narrate
-from drivers.simulator.personality import PERSONALITIES
+from drivers.simulator.personalities import PERSONALITIES
 from drivers.simulator.presence import Presence
 from drivers.simulator.server import ControlServer
 from drivers.simulator.settings import Options
@@ -58,7 +58,7 @@ async def _run(options: Options) -> None:
     if options.has_air_print:
         log.observe(_print)  # only now: the ready line comes first
     await ended.wait()
-    server.stop()
+    await server.stop()
     for modem in modems:
         modem.close()
     presence.close()
@@ -112,10 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--sr-lies", action="store_true", help="with --sr-capacity 0: CNMI ds=2 is accepted, reports are lost")
     add("--text-mode", action="store_true", help="+CMGF is 1 after power-up")
     add("--no-sim", action="store_true", help="the SIM slot is empty")
+    add("--second-sim", action="store_true", help="the second SIM slot holds a card, where the personality has one")
     add("--pin", help="the SIM asks for this PIN after power-up")
     add("--smsc", default="+491710760000", help="the SMSC on the SIM; empty for none")
     add("--registration", type=int, default=1, help="<stat> of +CREG, +CGREG and +CEREG")
     add("--ussd", default="Balance 9.99 EUR", help="what the network answers to any USSD request")
+    add("--noise", type=_seconds, metavar="S", help="between noise lines (default: by personality); 0 for none")
     add("--seed", type=int, default=1, help="of references and jitter")
     add("--print-air", action="store_true", help="one line per event for a person who watches")
     add("--exit-with-stdin", action="store_true", help="end when standard input ends")
@@ -166,6 +168,8 @@ def _options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Opt
         smsc=parsed.smsc,
         registration=parsed.registration,
         ussd=parsed.ussd,
+        has_second_sim=parsed.second_sim,
+        noise_gap_s=parsed.noise,
         seed=parsed.seed,
         has_air_print=parsed.print_air,
         exits_on_stdin_eof=parsed.exit_with_stdin,

@@ -10,11 +10,12 @@ from typing import Protocol
 from drivers.simulator import tpdu
 from drivers.simulator.faults import Faults
 from drivers.simulator.log import EventLog
-from drivers.simulator.personality import PERSONALITIES, Personality
+from drivers.simulator.personalities import PERSONALITIES
+from drivers.simulator.personality import Personality
 from drivers.simulator.reply import Reply, cme, cms
-from drivers.simulator.settings import Options, Settings
+from drivers.simulator.settings import Cnmi, Options, Settings
 from drivers.simulator.sim import Sim, SimState
-from drivers.simulator.storage import Memory
+from drivers.simulator.storage import Memory, Union
 
 REGISTERED_STATES = frozenset({1, 5, 6, 7, 9, 10})  # 27.007 §7.2: the states in which SMS can be sent
 _FULL_FUNCTIONALITY = 1
@@ -51,6 +52,12 @@ class Surroundings(Protocol):
     def acknowledge(self, *, is_positive: bool) -> bool:
         """+CNMA: False where nothing waits for one."""
 
+    def sim_changed(self) -> None:
+        """Another SIM is in use, which gets ready in its time."""
+
+    def hang_up(self) -> None:
+        """The incoming call is refused."""
+
 
 class Device:
     """One modem's state."""
@@ -65,9 +72,17 @@ class Device:
         self.personality = _adapted(options)
         self.imei = f"35696800000{number:03d}0"
         self.me = Memory("ME", self.personality.me_capacity)
+        self.bm = Memory("BM", 20)
         self.sr = Memory("SR", self.personality.sr_capacity)
         self.inserted = _new_sim(number, 0, options, self.personality)
         self.has_sim = options.has_sim
+        self.is_sim_busy = False
+        self.is_store_busy = False
+        self.is_noisy = True
+        self.slot = 0
+        self.ussd = options.ussd
+        self.ussd_mode = 0
+        self._other_slot: Sim | None = None
         self.radio = Radio(dict.fromkeys(("+CREG", "+CGREG", "+CEREG"), options.registration))
         self.functionality = _FULL_FUNCTIONALITY
         self.settings = self.fresh_settings()
@@ -75,6 +90,10 @@ class Device:
         self.is_listening = True
         self._announced: dict[str, int] = {}
         self._sims = {self.inserted.iccid: self.inserted}
+        if options.has_second_sim:
+            self._other_slot = _new_sim(number, 1, options, self.personality)
+            self._sims[self._other_slot.iccid] = self._other_slot
+        self._slots_filled = [self.has_sim, options.has_second_sim]
 
     @property
     def sim(self) -> Sim | None:
@@ -83,13 +102,20 @@ class Device:
 
     def fresh_settings(self) -> Settings:
         """Settings after power-up; only +CMGF can be chosen on the command line."""
-        return Settings(is_text_mode=self.options.is_text_mode_default)
+        return Settings(
+            is_text_mode=self.options.is_text_mode_default,
+            memories=list(self.personality.memories),
+            character_set=self.personality.character_set,
+        )
 
     def power_up(self) -> None:
         """Forgets what is volatile and locks the SIM's PIN."""
         self.settings = self.fresh_settings()
         self.functionality = _FULL_FUNCTIONALITY
         self.inserted.power_up()
+        if self._other_slot is not None:
+            self._other_slot.power_up()
+        self.is_noisy = True
         self._announced = {}
 
     def insert_sim(self, iccid: str | None) -> bool:
@@ -105,15 +131,32 @@ class Device:
         self.has_sim = True
         return True
 
-    def memory(self, name: str) -> Memory | None:
+    def choose_slot(self, slot: int) -> None:
+        """Switches to SIM slot 0 or 1: what was set for the other SIM is forgotten, as after a power-up."""
+        if slot == self.slot:
+            return
+        self._slots_filled[self.slot] = self.has_sim
+        if self._other_slot is not None:
+            self.inserted, self._other_slot = self._other_slot, self.inserted
+        self.slot = slot
+        self.has_sim = self._slots_filled[slot]
+        self.inserted.power_up()
+        self.settings.cnmi = Cnmi()
+        self.settings.memories = list(self.personality.memories)
+        self.log.write(self.number, "slot", slot=slot, iccid=self.inserted.iccid if self.has_sim else None)
+        self.surroundings.sim_changed()
+
+    def memory(self, name: str) -> Memory | Union | None:
         """The memory of that name, None where there is none."""
         if name == "SM":
             return self.inserted.memory if self.has_sim else None
-        return {"ME": self.me, "SR": self.sr}.get(name)
+        if name == "MT":
+            return Union("MT", self.me, self.inserted.memory) if self.has_sim else None
+        return {"ME": self.me, "SR": self.sr, "BM": self.bm}.get(name)
 
     def registration(self, domain: str) -> int:
         """<stat> of +CREG, +CGREG or +CEREG as the modem would show it now."""
-        if self.functionality != _FULL_FUNCTIONALITY:
+        if self.functionality != _FULL_FUNCTIONALITY or self.is_sim_busy:
             return 0
         if self.sim is None or self.sim.state is not SimState.READY:
             return 0
@@ -122,7 +165,7 @@ class Device:
     @property
     def is_registered(self) -> bool:
         """Whether any domain carries SMS now; never without a ready SIM."""
-        if self.sim is None or self.sim.state is not SimState.READY:
+        if self.sim is None or self.sim.state is not SimState.READY or self.is_sim_busy:
             return False
         return any(self.registration(domain) in REGISTERED_STATES for domain in self.radio.states)
 
@@ -138,6 +181,8 @@ class Device:
         """The refusal of a command that needs the SIM, None when the SIM is ready."""
         if self.sim is None:
             return cms(310) if is_sms else cme(10)
+        if self.is_sim_busy or (is_sms and self.is_store_busy):
+            return cms(self.personality.busy_code) if is_sms else cme(14)
         state = self.sim.state
         if state is SimState.PIN:
             return cms(311) if is_sms else cme(11)
@@ -184,7 +229,8 @@ def _adapted(options: Options) -> Personality:
         sm_capacity=row.sm_capacity if options.sm_capacity is None else options.sm_capacity,
         sr_capacity=row.sr_capacity if options.sr_capacity is None else options.sr_capacity,
     )
-    if row.sr_capacity == 0 and not options.has_false_sr:
+    row = replace(row, has_false_sr=row.has_false_sr or options.has_false_sr)
+    if row.sr_capacity == 0 and row.report_memory == "SR" and not row.has_false_sr:
         # Without room for reports a modem that tells the truth does not offer to store them.
         without_stored = tuple(value for value in row.cnmi.ds if value != 2)
         row = replace(row, cnmi=replace(row.cnmi, ds=without_stored))

@@ -41,14 +41,48 @@ FAULTS: Mapping[str, FaultKind] = {
     ),
     "lost_answer": FaultKind("on the air, the answer never comes; other commands work"),
     "hang": FaultKind(
-        "answers nothing for `seconds` (0: until a reboot); at = now, command, prompt, ctrl_z, before_answer",
-        {"seconds": 0.0, "at": "now"},
+        "answers nothing for `seconds` (0: until a reboot); at = now, command, prompt, ctrl_z, before_answer; "
+        "at = command: only at that `command`, if given",
+        {"seconds": 0.0, "at": "now", "command": None},
     ),
     "reboot_after_pdu": FaultKind("reboots on Ctrl-Z; on_air: after sending", {"on_air": False}),
     "unplug_at": FaultKind(
-        "unplugged at point = prompt, pdu_byte (after `octets` characters), ctrl_z (not sent), before_answer "
-        "(sent); plugged in again after `seconds` (0: by the plug operation)",
+        "unplugged at point = command_byte (after `octets` characters of AT+CMGS), prompt, pdu_byte (after `octets` "
+        "characters), ctrl_z (not sent), before_answer, answer_byte (after `octets` of the answer; both sent); "
+        "plugged in again after `seconds` (0: by the plug operation)",
         {"point": "ctrl_z", "octets": 1, "seconds": 0.0},
+    ),
+    "reboot": FaultKind(
+        "reboots when a command (or that `command`) comes; silent: it is back at once without a mark, settings lost",
+        {"command": None, "silent": False},
+    ),
+    "unplug": FaultKind("unplugged when a command comes, for `seconds`", {"command": None, "seconds": 0.0}),
+    "slow_command": FaultKind(
+        "the next command (or that `command`) is answered `seconds` late; the modem hears nothing meanwhile",
+        {"command": None, "seconds": 5.0},
+    ),
+    "vendor_error": FaultKind(
+        "the submit is answered with the temporary +CMS ERROR of the vendor's own", {"on_air": False}
+    ),
+    "sim_locked": FaultKind(
+        "when a command comes, the SIM asks for its PIN (a SIM without one gets `pin`), or for its PUK",
+        {"command": None, "pin": "1234", "puk": False},
+    ),
+    "registration_lost": FaultKind(
+        "when a command comes, the network is gone for `seconds` (0: until set again)",
+        {"command": None, "seconds": 1.0},
+    ),
+    "smsc_lost": FaultKind("when a command comes, the SMSC is forgotten", {"command": None}),
+    "text_mode": FaultKind("when a command comes, the modem falls back to text mode", {"command": None}),
+    "storage_full": FaultKind("an arriving message finds no room, and the modem says so"),
+    "stored_twice": FaultKind("an arriving message is stored and announced twice"),
+    "indication_lost": FaultKind("an arriving message is stored and not announced"),
+    "indication_odd": FaultKind("an arriving message is stored and announced as `line`", {"line": "+CMTI: ,-1"}),
+    "list_hangs": FaultKind("+CMGL never ends; the modem hears again after `seconds` (0: a reboot)", {"seconds": 2.0}),
+    "list_cut": FaultKind("+CMGL breaks off behind `lines` of its lines, with OK", {"lines": 1}),
+    "reports_scrambled": FaultKind(
+        "the network keeps `count` reports back, for `seconds` at most, and sends the last one first",
+        {"count": 4, "seconds": 1.0},
     ),
     "echo_pdu": FaultKind("the PDU is echoed although echo is off"),
     "echo_stuck": FaultKind("commands are echoed although echo is off", is_lasting=True),
@@ -133,6 +167,7 @@ class Faults:
         *,
         point: str,
         submit: int | None = None,
+        inbound: int | None = None,
         recipient: str | None = None,
         **wanted: Parameter,
     ) -> Fault | None:
@@ -141,16 +176,17 @@ class Faults:
             return None
         fault = self.find(name, recipient=recipient, **wanted)
         if fault is not None:
-            self.fire(fault, point=point, submit=submit)
+            self.fire(fault, point=point, submit=submit, inbound=inbound)
         return fault
 
-    def fire(self, fault: Fault, *, point: str, submit: int | None = None) -> None:
+    def fire(self, fault: Fault, *, point: str, submit: int | None = None, inbound: int | None = None) -> None:
         """Counts and logs one firing of a found fault."""
         if fault.left is not None:
             fault.left -= 1
             if fault.left <= 0:
                 self.armed.remove(fault)
-        self._log.write(self._modem, "fault", name=fault.name, point=point, submit=submit, left=fault.left)
+        left = fault.left
+        self._log.write(self._modem, "fault", name=fault.name, point=point, submit=submit, inbound=inbound, left=left)
 
 
 def _check(key: str, value: Parameter, default: Parameter) -> None:

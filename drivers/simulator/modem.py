@@ -14,6 +14,7 @@ from drivers.simulator.dialogue import Dialogue
 from drivers.simulator.faults import FAULTS, Fault, Faults, Parameter
 from drivers.simulator.log import EventLog
 from drivers.simulator.output import Output
+from drivers.simulator.phases import Caller, Noise, Readiness
 from drivers.simulator.presence import Presence
 from drivers.simulator.routing import Router
 from drivers.simulator.settings import Options
@@ -21,6 +22,7 @@ from drivers.simulator.smsc import MessageCentre
 from drivers.simulator.submission import Submission
 from drivers.simulator.terminal import Terminal
 
+_SEARCHING, _HOME = 2, 1  # <stat> of +CREG, 27.007 §7.2
 _USSD_DELAY_S = 0.3  # a network's answer to a balance request, shortened
 
 
@@ -49,21 +51,29 @@ class Modem:
         self.submission = Submission(self.device, self._output, self, self.centre.carry, numbers.submits)
         self._dialogue = Dialogue(self.device, self._output, self.submission, self, table_for(self.device.personality))
         self._power_timer: asyncio.TimerHandle | None = None
+        self._network_timer: asyncio.TimerHandle | None = None
+        self._readiness = Readiness(self.device, self.urc, self.state_changed)
+        self._noise = Noise(self.device, self.urc)
+        self.caller = Caller(self.device, self.urc)
         self.terminal: Terminal | None = Terminal(options.links[number], self._dialogue.feed)
         self._presence.watch(self.terminal, number)
         self._log.write(number, "plug", port=str(options.links[number]))
 
     # What faults and the control socket do to the whole modem.
 
-    def reboot(self, reason: str) -> None:
+    def reboot(self, reason: str, *, is_silent: bool = False) -> None:
         """Forgets the volatile settings, is deaf for the boot time, then says its boot marks.
 
-        An unplugged modem cannot reboot.
+        Silently it is back at once and says nothing. An unplugged modem cannot reboot.
         """
         if self.terminal is None:
             return
         self._log.write(self.number, "reboot", reason=reason)
         self._lose_power("reboot")
+        if is_silent:
+            self.device.is_listening = True
+            self._dialogue.deaf = ""
+            return
         self._dialogue.deaf = "boot"
         self._power_timer = self._loop.call_later(self.options.boot_time_s, self._booted)
 
@@ -96,6 +106,26 @@ class Modem:
         if seconds > 0:
             self._power_timer = self._loop.call_later(seconds, self._unhang)
 
+    def lose_registration(self, seconds: float) -> None:
+        """No network for so long, 0 for until it is set again."""
+        states = self.device.radio.states
+        lost = dict(states)
+        for domain in states:
+            states[domain] = _SEARCHING
+        self._log.write(self.number, "registration", lost_s=seconds)
+        self.state_changed()
+        if seconds > 0:
+            if self._network_timer is not None:
+                self._network_timer.cancel()
+            back = {domain: state if state != _SEARCHING else _HOME for domain, state in lost.items()}
+            self._network_timer = self._loop.call_later(seconds, self._find_network, back)
+
+    def _find_network(self, states: dict[str, int]) -> None:
+        self._network_timer = None
+        self.device.radio.states.update(states)
+        self._log.write(self.number, "registration", lost_s=0)
+        self.state_changed()
+
     def arm(self, name: str, times: int | None, parameters: dict[str, Parameter]) -> Fault:
         """Arms a fault; one that acts at once acts now. Raises FaultError."""
         fault = self.faults.arm(name, times, parameters)
@@ -120,6 +150,8 @@ class Modem:
     def close(self) -> None:
         """The program ends: the link goes away."""
         self._stop_power_timer()
+        self._noise.close()
+        self.caller.end("end")
         if self.terminal is not None:
             self._presence.forget(self.terminal)
             self.terminal.close()
@@ -143,6 +175,7 @@ class Modem:
 
     def state_changed(self) -> None:
         """Registration may have changed: say so, and take what waits."""
+        self._readiness.pin_changed()
         self.device.announce()
         self.space_freed()
 
@@ -150,6 +183,14 @@ class Modem:
         """+CNMI was set."""
         self._router.routing_changed()
         self.space_freed()
+
+    def sim_changed(self) -> None:
+        """The other SIM is in use: it gets ready like after a boot, behind the answer to the command."""
+        self._loop.call_soon(self._readiness.begin)
+
+    def hang_up(self) -> None:
+        """ATH or +CHUP."""
+        self.caller.end("refused")
 
     def acknowledge(self, *, is_positive: bool) -> bool:
         """+CNMA."""
@@ -162,6 +203,9 @@ class Modem:
     def _lose_power(self, why: str) -> None:
         self._stop_power_timer()
         self.device.is_listening = False
+        self._readiness.cancel()
+        self.device.is_sim_busy = self.device.is_store_busy = False
+        self.caller.end(why)
         self.submission.cancel(why)
         self.centre.forget_awaiting()
         self._router.reset()
@@ -183,7 +227,7 @@ class Modem:
         cpin = self.device.sim.state.value if self.device.sim else "NOT INSERTED"
         for mark in self.device.personality.boot_marks:
             self._output.urc(mark.format(cpin=cpin))
-        self.state_changed()
+        self._readiness.begin()
 
     def _unhang(self) -> None:
         self._power_timer = None

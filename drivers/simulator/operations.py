@@ -43,6 +43,7 @@ def _deliver(modem: Modem, request: Json) -> Json:
         reference=request.get("reference"),
         reference_bits=int(request.get("reference_bits", 8)),
         scheme=request.get("dcs"),
+        iccid=request.get("iccid"),
     )
     if delivery.reference_bits not in (8, 16):
         raise OperationError("reference_bits is 8 or 16")
@@ -177,7 +178,14 @@ def _network(modem: Modem, request: Json) -> Json:
     behaviour.report_delay_s = float(request.get("report_delay_s", behaviour.report_delay_s))
     behaviour.report_jitter_s = float(request.get("report_jitter_s", behaviour.report_jitter_s))
     behaviour.auto_reply_delay_s = float(request.get("auto_reply_delay_s", behaviour.auto_reply_delay_s))
+    modem.device.ussd = str(request.get("ussd", modem.device.ussd))
+    modem.device.ussd_mode = int(request.get("ussd_mode", modem.device.ussd_mode))
     modem.submission.radio_time_s = float(request.get("radio_time_s", modem.submission.radio_time_s))
+    return {}
+
+
+def _call(modem: Modem, request: Json) -> Json:
+    modem.caller.call(str(request["from"]), int(request.get("rings", 4)), float(request.get("gap_s", 3.0)))
     return {}
 
 
@@ -203,4 +211,5 @@ OPERATIONS: Mapping[str, Callable[[Modem, Json], Json]] = {
     "storage": _storage,
     "network": _network,
     "urc": _urc,
+    "call": _call,
 }

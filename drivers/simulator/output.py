@@ -4,6 +4,7 @@ Unsolicited lines never fall into a PDU that is being typed: they wait for its C
 loses everything, as a hung modem does.
 """
 
+import time
 from collections.abc import Callable
 
 from drivers.simulator.device import Device
@@ -13,7 +14,7 @@ _NUMERIC = {"OK": "0", "ERROR": "4"}  # V.25ter §6.3.1 under ATV0
 
 
 class Output:
-    """Writes to the line; `write` takes bytes."""
+    """Writes to the line; `write` takes bytes. `finals_at` is when the last final result was written (monotonic)."""
 
     def __init__(self, device: Device, write: Callable[[bytes], None]) -> None:
         self._device = device
@@ -21,17 +22,18 @@ class Output:
         self._deferred: list[bytes] = []
         self._is_collecting = False
         self.is_muted = False
+        self.finals_at = 0.0
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are: echo and prompts."""
         if not self.is_muted:
             self._write(data)
 
-    def answer(self, command: str, lines: tuple[str, ...], failure: Failure | None) -> None:
+    def answer(self, command: str, lines: tuple[str, ...], failure: Failure | None, *, has_final: bool = True) -> None:
         """Information lines and the final result, with whatever faults put before or between them."""
         settings = self._device.settings
         final = "OK" if failure is None else failure_text(failure, settings.error_level)
-        last = b"" if settings.is_quiet else self._final(final)
+        last = self._final(final) if has_final and not settings.is_quiet else b""
         faults = self._device.faults
         before = b""
         if faults.armed:
@@ -42,6 +44,7 @@ class Output:
                 urc = self._block(inside.text("line"))
                 before += self._information(lines[:place]) + urc
                 lines = lines[place:]
+        self.finals_at = time.monotonic()
         self.raw(before + self._information(lines) + last)
 
     def urc(self, *lines: str) -> None:

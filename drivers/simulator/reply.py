@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A final result other than OK. `kind` is `CME`, `CMS` or empty for a bare ERROR."""
+    """A final result other than OK. `kind` is `CME`, `CMS`, `TEXT` (`text` as it is) or empty for a bare ERROR."""
 
     kind: str = ""
     code: int = 0
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,15 @@ Effect = OpenPrompt | SendStored | Reboot
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One command's outcome; without a failure the final result is OK, unless an effect takes over."""
+    """One command's outcome; without a failure the final result is OK, unless an effect takes over.
+
+    `has_final` False: the modem forgets the final result.
+    """
 
     lines: tuple[str, ...] = ()
     failure: Failure | None = None
     effect: Effect | None = None
+    has_final: bool = True
 
 
 OK = Reply()
@@ -66,6 +71,8 @@ CME_TEXTS = {
 
 def failure_text(failure: Failure, error_level: int) -> str:
     """The final result code under +CMEE=`error_level`, which governs CME errors only (27.005 §3.2.5)."""
+    if failure.kind == "TEXT":
+        return failure.text
     if failure.kind == "CMS":
         return f"+CMS ERROR: {failure.code}"
     if failure.kind == "CME" and error_level == 1:

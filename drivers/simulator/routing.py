@@ -8,7 +8,8 @@ from enum import Enum
 
 from drivers.simulator import text_mode, tpdu
 from drivers.simulator.device import Device
-from drivers.simulator.storage import Memory, MessageStatus, Stored
+from drivers.simulator.faults import Fault
+from drivers.simulator.storage import Memory, MessageStatus, Stored, Union
 
 _SIM_CLASS = 2  # TS 23.038 §4: class 2 goes to the SIM, whatever +CPMS says
 _DIRECT = 2
@@ -41,6 +42,7 @@ class Router:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._held: list[tuple[str, ...]] = []
+        self._is_full_said = False
 
     def accept(self, arrival: Arrival) -> Acceptance:
         """Tries to take one TPDU."""
@@ -82,14 +84,37 @@ class Router:
                 self._say(f"+CMT: ,{len(arrival.octets)}", pdu.hex().upper())
             return Acceptance.AWAITING_ACKNOWLEDGEMENT if settings.service == 1 else Acceptance.TAKEN
         memory = self._device.memory("SM" if kind == _SIM_CLASS else settings.memories[2])
+        if self._fault("storage_full", arrival):
+            memory = None
         index = self._store(memory, arrival) if memory is not None else None
         if memory is None or index is None:
+            self._say_full()
             return Acceptance.FULL
+        self._is_full_said = False
         self._log(arrival, "deliver", how="stored")
         self._log(arrival, "stored", memory=memory.name, index=index)
         if mt:
-            self._say(f'+CMTI: "{memory.name}",{index}')
+            self._announce(arrival, memory, index)
+        if self._fault("stored_twice", arrival) and (again := self._store(memory, arrival)) is not None:
+            self._log(arrival, "stored", memory=memory.name, index=again)
+            if mt:
+                self._say(f'+CMTI: "{memory.name}",{again}')
         return Acceptance.TAKEN
+
+    def _announce(self, arrival: Arrival, memory: Memory | Union, index: int) -> None:
+        if self._fault("indication_lost", arrival):
+            return
+        odd = self._fault("indication_odd", arrival)
+        self._say(odd.text("line") if odd else f'+CMTI: "{memory.name}",{index}')
+
+    def _say_full(self) -> None:
+        """Once, until something was stored again."""
+        if self._device.personality.full_mark and not self._is_full_said:
+            self._say(self._device.personality.full_mark)
+        self._is_full_said = True
+
+    def _fault(self, name: str, arrival: Arrival) -> Fault | None:
+        return self._device.faults.take(name, point="arrival", inbound=arrival.inbound)
 
     def _accept_report(self, arrival: Arrival) -> Acceptance:
         settings = self._device.settings
@@ -101,9 +126,10 @@ class Router:
                 pdu = self._device.with_smsc(arrival.octets).hex().upper()
                 self._say(f"+CDS: {len(arrival.octets)}", pdu)
             return Acceptance.AWAITING_ACKNOWLEDGEMENT if settings.service == 1 else Acceptance.TAKEN
-        memory = self._device.sr
+        name = self._device.personality.report_memory or settings.memories[2]
+        memory = self._device.memory(name)
         is_indicated = settings.cnmi.ds == 2
-        if memory.capacity == 0:
+        if memory is None or memory.capacity == 0:
             # A modem that offers a memory of no size indicates what nobody can read; else it is dropped.
             self._log(arrival, "report", how="lost" if is_indicated else "dropped")
             if is_indicated:
@@ -115,10 +141,10 @@ class Router:
         self._log(arrival, "report", how="sr" if is_indicated else "sr_silent")
         self._log(arrival, "stored", memory=memory.name, index=index)
         if is_indicated:
-            self._say(f'+CDSI: "SR",{index}')
+            self._say(f'+CDSI: "{memory.name}",{index}')
         return Acceptance.TAKEN
 
-    def _store(self, memory: Memory, arrival: Arrival) -> int | None:
+    def _store(self, memory: Memory | Union, arrival: Arrival) -> int | None:
         pdu = self._device.with_smsc(arrival.octets)
         return memory.store(Stored(pdu, len(arrival.octets), MessageStatus.UNREAD, arrival.inbound))
 

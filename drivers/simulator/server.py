@@ -10,6 +10,7 @@ from drivers.simulator.modem import Modem
 from drivers.simulator.operations import Json, perform
 
 _MAX_REQUEST_OCTETS = 1 << 20
+_STOP_S = 1.0
 
 
 class ControlServer:
@@ -20,7 +21,7 @@ class ControlServer:
         self._on_quit = on_quit
         self._path: Path | None = None
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._served: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def start(self, path: Path) -> None:
         """Listens at `path`; a socket file left by an earlier run is replaced."""
@@ -29,17 +30,22 @@ class ControlServer:
             self._serve, sock=_listening_socket(path), limit=_MAX_REQUEST_OCTETS
         )
 
-    def stop(self) -> None:
-        """Closes the connections and removes the socket."""
+    async def stop(self) -> None:
+        """Closes the connections and removes the socket; returns when nobody is served any more."""
         if self._server is None or self._path is None:
             return
         self._server.close()
-        for writer in tuple(self._writers):
+        served = tuple(self._served.values())
+        for writer in tuple(self._served):
             writer.close()
+        if served:
+            await asyncio.wait(served, timeout=_STOP_S)
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        if task is not None:
+            self._served[writer] = task
         try:
             while line := await reader.readline():
                 answer, is_quit = self._answer(line)
@@ -50,7 +56,7 @@ class ControlServer:
         except (ConnectionError, ValueError):  # the client went away, or sent more than a request may have
             pass
         finally:
-            self._writers.discard(writer)
+            self._served.pop(writer, None)
             writer.close()
 
     def _answer(self, line: bytes) -> tuple[Json, bool]:

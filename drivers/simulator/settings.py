@@ -66,6 +66,8 @@ class Options:
     smsc: str = "+491710760000"
     registration: int = 1
     ussd: str = "Balance 9.99 EUR"
+    has_second_sim: bool = False
+    noise_gap_s: float | None = None
     seed: int = 1
     has_air_print: bool = False
     exits_on_stdin_eof: bool = False

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 from drivers.simulator import segments, tpdu
 from drivers.simulator.device import Device
+from drivers.simulator.faults import Fault
 from drivers.simulator.log import Value
 from drivers.simulator.routing import Acceptance, Arrival, Router
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A text for the modem, `copies` of each part; `order` lists 1-based parts (empty: all in order)."""
+    """A text for the modem, `copies` of each part; `order` lists 1-based parts (empty: all in order).
+
+    `iccid` None is the SIM that is in the modem now.
+    """
 
     sender: str
     text: str
@@ -28,6 +32,7 @@ class Delivery:
     reference: int | None = None
     reference_bits: int = 8
     scheme: int | None = None
+    iccid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class MessageCentre:
         )
         self.queue: list[Arrival] = []
         self._reported_held: set[int] = set()
+        self._kept_back: list[Arrival] = []
         self._awaiting: Arrival | None = None
         self._timeout: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -99,8 +105,29 @@ class MessageCentre:
             "report_sent", inbound=inbound, submit=about.submit, mr=about.reference,
             to=about.recipient.number, status=status,
         )  # fmt: skip
-        self._enqueue(Arrival(inbound, iccid, octets, True, about.submit))
+        arrival = Arrival(inbound, iccid, octets, True, about.submit)
+        if not self._device.faults.armed or not self._is_kept_back(arrival):
+            self._enqueue(arrival)
         return inbound
+
+    def _is_kept_back(self, arrival: Arrival) -> bool:
+        """Fault: reports wait for each other, and the last one goes first."""
+        fault = self._device.faults.find("reports_scrambled")
+        if fault is None:
+            return False
+        self._kept_back.append(arrival)
+        if len(self._kept_back) == 1:
+            self._loop.call_later(fault.number("seconds"), self._let_go, fault)
+        if len(self._kept_back) >= fault.number("count"):
+            self._let_go(fault)
+        return True
+
+    def _let_go(self, fault: Fault) -> None:
+        kept, self._kept_back = self._kept_back, []
+        if len(kept) > 1 and fault in self._device.faults.armed:
+            self._device.faults.fire(fault, point=f"{len(kept)} reports", submit=kept[-1].submit)
+        for arrival in reversed(kept):
+            self._enqueue(arrival)
 
     def deliver(self, delivery: Delivery) -> list[int]:
         """Sends a text towards the modem: the inbound ids of its parts, as sent. Raises TpduError."""
@@ -129,7 +156,8 @@ class MessageCentre:
                     ref=reference if part.total > 1 else None, seq=part.sequence, total=part.total,
                     tpdu=part.tpdu.hex().upper(),
                 )  # fmt: skip
-                self._later(delay, self._enqueue, Arrival(inbound, self._device.inserted.iccid, part.tpdu, False))
+                iccid = delivery.iccid or self._device.inserted.iccid
+                self._later(delay, self._enqueue, Arrival(inbound, iccid, part.tpdu, False))
                 delay += delivery.gap_s
         return inbounds
 

@@ -7,10 +7,10 @@ is written.
 import asyncio
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Protocol
 
 from drivers.simulator import tpdu
 from drivers.simulator.device import Device
+from drivers.simulator.disturbance import Power
 from drivers.simulator.faults import Fault
 from drivers.simulator.log import Value
 from drivers.simulator.output import Output
@@ -22,6 +22,7 @@ _ESC = 0x1B
 _MAX_PDU_CHARACTERS = 1024
 _NO_SERVICE = Failure("CMS", 331)
 _INVALID_PDU = Failure("CMS", 304)
+_LAST_OCTETS_S = 0.02
 
 
 class Phase(Enum):
@@ -30,19 +31,6 @@ class Phase(Enum):
     IDLE = "idle"
     COLLECTING = "collecting"
     IN_THE_AIR = "in_the_air"
-
-
-class Power(Protocol):
-    """What a fault can do to the whole modem."""
-
-    def reboot(self, reason: str) -> None:
-        """Restarts the modem."""
-
-    def unplug(self, plug_after_s: float) -> None:
-        """Pulls the plug; puts it back after so many seconds, 0 for never."""
-
-    def hang(self, seconds: float) -> None:
-        """Falls silent for so many seconds, 0 for until a reboot."""
 
 
 class Submission:
@@ -85,7 +73,7 @@ class Submission:
         self._buffer.clear()
         self._log("submit_begin", octets=octets, stores=stores)
         faults = self._device.faults
-        self._has_echo = self._device.settings.has_echo
+        self._has_echo = self._device.settings.has_echo or self._device.personality.echoes_pdu
         form = self._device.personality.prompt
         self._is_prompted = True
         if faults.armed:
@@ -238,6 +226,8 @@ class Submission:
                 failure, on_air = Failure("CMS", int(refusal.number("code"))), refusal.is_set("on_air")
             elif bare := self._take("error_after_ctrl_z", "answer", recipient):
                 failure, on_air = Failure(), bare.is_set("on_air")
+            elif own := self._take("vendor_error", "answer", recipient):
+                failure, on_air = Failure("CMS", self._device.personality.vendor_error), own.is_set("on_air")
         reference: int | None = None
         if on_air:
             reference = sim.next_reference()
@@ -255,6 +245,11 @@ class Submission:
         point = "before_answer"
         if unplug := self._take("unplug_at", point, recipient, point=point):
             self._power.unplug(unplug.number("seconds"))
+        elif cut := self._take("unplug_at", "answer_byte", recipient, point="answer_byte"):
+            said = f"\r\n+CMGS: {reference}\r\n\r\nOK\r\n".encode()
+            self._output.raw(said[: int(cut.number("octets"))])
+            # What is in the tty when it goes away is lost: the client gets a moment to read it.
+            self._timer = self._loop.call_later(_LAST_OCTETS_S, self._power.unplug, cut.number("seconds"))
         elif hang := self._take("hang", point, recipient, at=point):
             self._power.hang(hang.number("seconds"))
         elif self._take("lost_answer", point, recipient):

@@ -35,11 +35,15 @@ class WaitingKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageWaiting:
-    """A message waiting indication; `is_active` False clears it. `is_stored` False: no text for a person."""
+    """A message waiting indication; `is_active` False clears it. `is_stored` False: no text for a person.
+
+    `count` is how many wait, where that is told.
+    """
 
     kind: WaitingKind
     is_active: bool
     is_stored: bool
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

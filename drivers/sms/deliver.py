@@ -11,7 +11,7 @@ from itertools import groupby
 
 from .address import Address, decode_address
 from .alphabet import Alphabet, decode_text
-from .coding import DataCoding, decode_coding
+from .coding import DataCoding, MessageWaiting, WaitingKind, decode_coding
 from .errors import DecodeError, EncodeError
 from .message_type import MessageType
 from .reader import Reader
@@ -20,6 +20,7 @@ from .timestamp import Timestamp, decode_timestamp
 from .udh import (
     IE_NATIONAL_LOCKING_SHIFT,
     IE_NATIONAL_SINGLE_SHIFT,
+    IE_SPECIAL_MESSAGE,
     Concatenation,
     InformationElement,
     Ports,
@@ -88,6 +89,27 @@ class Deliver:
     def replace_type(self) -> int | None:
         """1 to 7 for a message that replaces the last of its originator and type (§9.2.3.9), else None."""
         return self.pid - _PID_TYPE_0 if _PID_REPLACE_1 <= self.pid <= _PID_REPLACE_7 else None
+
+    @property
+    def waiting(self) -> tuple[MessageWaiting, ...]:
+        """What waits for the subscriber elsewhere: by TP-DCS, and by each such element (§9.2.3.24.2)."""
+        special = [element.data for element in self.elements if element.identifier == IE_SPECIAL_MESSAGE]
+        told = [
+            MessageWaiting(WaitingKind(data[0] & 0x03), data[1] > 0, bool(data[0] & 0x80), count=data[1])
+            for data in special
+            if len(data) == 2
+        ]
+        # The element tells the same and the number too.
+        if self.dcs.waiting is not None and all(item.kind is not self.dcs.waiting.kind for item in told):
+            told.insert(0, self.dcs.waiting)
+        return tuple(told)
+
+    @property
+    def is_waiting_only(self) -> bool:
+        """An indication whose text is for nobody; stored when TP-DCS or an element asks for it (§9.2.3.24.2)."""
+        told = self.waiting
+        by_coding = self.dcs.waiting is not None and self.dcs.waiting.is_stored
+        return bool(told) and not by_coding and not any(item.is_stored for item in told)
 
     def encode(self) -> bytes:
         """The TPDU, without an SMSC address.

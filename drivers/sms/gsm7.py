@@ -7,31 +7,30 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from functools import lru_cache
 
 from .errors import DecodeError, EncodeError
 from .national import DEFAULT, DEFAULT_EXTENSION, LOCKING, SINGLE
 
 ESCAPE = 0x1B
-
-_SEPTETS: Mapping[str, bytes] = {
-    **{character: bytes((ESCAPE, septet)) for septet, character in enumerate(DEFAULT_EXTENSION)},
-    **{character: bytes((septet,)) for septet, character in enumerate(DEFAULT) if septet != ESCAPE},
-}
+_SPACE = 0x20
 
 
-def is_gsm7(text: str) -> bool:
-    """Whether every character is in the default alphabet or its extension (TS 23.038 §6.2.1, §6.2.1.1)."""
-    return _SEPTETS.keys() >= set(text)
+def is_gsm7(text: str, *, locking: int = 0, single: int = 0) -> bool:
+    """Whether every character is in the alphabet or its extension (TS 23.038 §6.2.1, §6.2.1.1), or in these tables."""
+    return _septets(locking, single).keys() >= set(text)
 
 
-def encode_gsm7(text: str) -> bytes:
+def encode_gsm7(text: str, *, locking: int = 0, single: int = 0) -> bytes:
     """Unpacked septets, one per octet; a character of the extension table takes two, 0x1B first.
 
-    TS 23.038 §6.2.1 and §6.2.1.1. National tables are never used for sending.
+    TS 23.038 §6.2.1 and §6.2.1.1; `locking` and `single` are national language identifiers (§6.2.1.2.4) that the
+    header must name.
     Raises: EncodeError that names the first character without an encoding.
     """
+    septets = _septets(locking, single)
     try:
-        return b"".join([_SEPTETS[character] for character in text])
+        return b"".join([septets[character] for character in text])
     except KeyError as missing:
         character = missing.args[0]
         raise EncodeError(
@@ -89,3 +88,22 @@ def _escaped(septet: int, alphabet: str, extension: str) -> str:
         return " "
     character = extension[septet]
     return alphabet[septet] if character == " " else character
+
+
+@lru_cache(maxsize=8)
+def _septets(locking: int, single: int) -> Mapping[str, bytes]:
+    """Character to septets; what the alphabet itself has is never escaped."""
+    alphabet = LOCKING.get(locking, DEFAULT)
+    extension = SINGLE.get(single, DEFAULT_EXTENSION)
+    found = {
+        character: bytes((ESCAPE, septet))
+        for septet, character in enumerate(extension)
+        if character != " " and septet != ESCAPE
+    }
+    found.update(
+        (character, bytes((septet,)))
+        for septet, character in enumerate(alphabet)
+        # A space elsewhere stands for no character.
+        if septet != ESCAPE and (character != " " or septet == _SPACE)
+    )
+    return found

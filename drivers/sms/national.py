@@ -37,6 +37,23 @@ DEFAULT_EXTENSION = (
 _COMMON_HEAD = "@£$¥¿\"¤%&'\f*+ -/<=>¡^¡_#*"
 _COMMON_TAIL = "|ABCDEFGHIJKLMNOPQRSTUVWXYZ" + " " * 10 + "€" + " " * 26
 
+# National language identifiers (TS 23.038 §6.2.1.2.4).
+LANGUAGES: Mapping[int, str] = {
+    1: "Turkish",
+    2: "Spanish",
+    3: "Portuguese",
+    4: "Bengali",
+    5: "Gujarati",
+    6: "Hindi",
+    7: "Kannada",
+    8: "Malayalam",
+    9: "Oriya",
+    10: "Punjabi",
+    11: "Tamil",
+    12: "Telugu",
+    13: "Urdu",
+}
+
 # National language identifier (TS 23.040 §9.2.3.24.16) to locking shift table (annex A.3). Spanish has none.
 LOCKING: Mapping[int, str] = {
     0: DEFAULT,

@@ -6,35 +6,39 @@ keeps references apart per recipient.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .alphabet import Alphabet, encode_text
+from .alphabet import Alphabet
+from .choice import Encoded, NationalTables, encodings, simplified
 from .errors import EncodeError
-from .gsm7 import ESCAPE
-from .udh import Concatenation
+from .gsm7 import ESCAPE, is_gsm7
+from .udh import (
+    IE_NATIONAL_LOCKING_SHIFT,
+    IE_NATIONAL_SINGLE_SHIFT,
+    Concatenation,
+    InformationElement,
+    encode_header,
+    find_language,
+)
+from .user_data import MAX_OCTETS
 
 MAX_PARTS = 255  # TS 23.040 §9.2.3.24.1: the total is one octet
-
-# Body size of a part (septets for GSM7, else octets): alone, with an 8-bit and with a 16-bit reference.
-# 140 octets of TP-UD, less the 6 or 7 octets of the header (TS 23.040 §9.2.3.24.1 and §9.2.3.24.8).
-_LIMITS = {
-    Alphabet.GSM7: (160, 153, 152),
-    Alphabet.UCS2: (140, 134, 132),
-    Alphabet.OCTETS: (140, 134, 133),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One part of a message; `sequence` counts from 1.
 
-    `body`: unpacked septets (GSM7), UTF-16BE octets (UCS2) or octets (OCTETS), without the header.
+    `body`: unpacked septets (GSM7), UTF-16BE octets (UCS2) or octets (OCTETS), without the header. `elements` are
+    those that its header needs beside the concatenation.
     """
 
     alphabet: Alphabet
     body: bytes
     total: int
     sequence: int
+    elements: tuple[InformationElement, ...] = ()
 
     def concatenation(self, reference: int, *, wide: bool = False) -> Concatenation | None:
         """The concatenation element that this part carries; None for the only part of a message.
@@ -46,23 +50,41 @@ class Segment:
         return Concatenation(reference, self.total, self.sequence, wide)
 
 
-def segment(text: str, *, wide_reference: bool = False) -> tuple[Segment, ...]:
-    """The parts of `text`, in GSM 7-bit where every character has it, else UCS2; an empty text is one part.
+def segment(
+    text: str,
+    *,
+    wide_reference: bool = False,
+    national: NationalTables = NationalTables.OFF,
+    is_smart: bool = False,
+    elements: Iterable[InformationElement] = (),
+) -> tuple[Segment, ...]:
+    """The parts of `text`; an empty text is one part.
 
-    160 septets or 70 UTF-16 units alone, 153 or 67 with an 8-bit reference, 152 or 66 with a wide (16-bit)
-    one. Neither an escape nor a surrogate pair is cut (TS 23.040 §9.2.3.24.1).
+    GSM 7-bit where every character has it, else UCS2, or the national tables that `national` allows where they take
+    fewer parts. `is_smart` lets typographic characters become plain ones where GSM 7-bit is won by it. Alone a part
+    has 160 septets or 70 UTF-16 units, of several 153 or 67 with an 8-bit reference, 152 or 66 with a wide (16-bit)
+    one, and less by what `elements` and tables take of the header. Neither an escape nor a surrogate pair is cut
+    (TS 23.040 §9.2.3.24.1).
     Raises: EncodeError above 255 parts, and for half of a surrogate pair.
     """
-    alphabet, body = encode_text(text)
-    return _segments(alphabet, body, wide_reference=wide_reference)
+    fixed = tuple(elements)
+    plans = [_plan(encoded, fixed, wide_reference) for encoded in encodings(text, national)]
+    # The least parts, and of those the first: `encodings` begins with what more handsets read.
+    best = min(plans, key=len)
+    if is_smart and not is_gsm7(text):
+        simple = [_plan(encoded, fixed, wide_reference) for encoded in encodings(simplified(text), national)]
+        best = min((best, *(plan for plan in simple if plan[0].alphabet is Alphabet.GSM7)), key=_cost)
+    return _checked(best)
 
 
-def segment_octets(octets: bytes, *, wide_reference: bool = False) -> tuple[Segment, ...]:
-    """The parts of 8-bit data: 140 octets alone, 134 or 133 with a reference.
+def segment_octets(
+    octets: bytes, *, wide_reference: bool = False, elements: Iterable[InformationElement] = ()
+) -> tuple[Segment, ...]:
+    """The parts of 8-bit data: 140 octets alone, 134 or 133 with a reference, less by what `elements` take.
 
     Raises: EncodeError above 255 parts.
     """
-    return _segments(Alphabet.OCTETS, octets, wide_reference=wide_reference)
+    return _checked(_plan(Encoded(Alphabet.OCTETS, octets), tuple(elements), wide_reference))
 
 
 def count_parts(text: str, *, wide_reference: bool = False) -> int:
@@ -70,20 +92,55 @@ def count_parts(text: str, *, wide_reference: bool = False) -> int:
     return len(segment(text, wide_reference=wide_reference))
 
 
-def _segments(alphabet: Alphabet, body: bytes, *, wide_reference: bool) -> tuple[Segment, ...]:
-    alone, narrow, wide = _LIMITS[alphabet]
-    if len(body) <= alone:
-        return (Segment(alphabet, body, total=1, sequence=1),)
-    limit = wide if wide_reference else narrow
+def _plan(encoded: Encoded, fixed: tuple[InformationElement, ...], wide: bool) -> list[Segment]:
+    elements = (*fixed, *encoded.elements)
+    alphabet, body = encoded.alphabet, encoded.body
+    if len(body) <= room(alphabet, elements):
+        return [Segment(alphabet, body, 1, 1, elements)]
+    most = room(alphabet, (Concatenation(0, 1, 1, wide).element(), *elements))
     bodies = []
     start = 0
     while start < len(body):
-        end = _cut(alphabet, body, start + limit)
+        end = _cut(alphabet, body, start + most)
         bodies.append(body[start:end])
         start = end
-    if len(bodies) > MAX_PARTS:
-        raise EncodeError(f"the message needs {len(bodies)} parts, a receiver can join {MAX_PARTS}")
-    return tuple(Segment(alphabet, part, len(bodies), number) for number, part in enumerate(bodies, 1))
+    return [Segment(alphabet, part, len(bodies), number, elements) for number, part in enumerate(bodies, 1)]
+
+
+def _checked(plan: list[Segment]) -> tuple[Segment, ...]:
+    if len(plan) > MAX_PARTS:
+        raise EncodeError(f"the message needs {len(plan)} parts, a receiver can join {MAX_PARTS}")
+    return tuple(plan)
+
+
+def _cost(plan: list[Segment]) -> tuple[int, int]:
+    """Parts; and among equals the plain alphabet first, then the text as it was given, then what was made of it."""
+    needs_tables = find_language(plan[0].elements, IE_NATIONAL_SINGLE_SHIFT) or find_language(
+        plan[0].elements, IE_NATIONAL_LOCKING_SHIFT
+    )
+    return len(plan), 1 if plan[0].alphabet is not Alphabet.GSM7 or needs_tables else 0
+
+
+def header_octets(elements: Iterable[InformationElement]) -> int:
+    """What a header with these elements takes of 140 octets, its length octet included."""
+    return len(encode_header(elements))
+
+
+def room(alphabet: Alphabet, elements: Iterable[InformationElement]) -> int:
+    """Body of one part beside a header with these elements: septets for GSM7, else octets (TS 23.040 §9.2.3.16).
+
+    Raises: EncodeError where the header leaves none.
+    """
+    octets = MAX_OCTETS - header_octets(elements)
+    left = octets
+    if alphabet is Alphabet.GSM7:
+        left = octets * 8 // 7
+    elif alphabet is Alphabet.UCS2:
+        left = octets - octets % 2
+    # An escape with its character, or a surrogate pair, must fit as a whole.
+    if left < 4:
+        raise EncodeError("the header leaves no room for a text")
+    return left
 
 
 def _cut(alphabet: Alphabet, body: bytes, end: int) -> int:

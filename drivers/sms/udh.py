@@ -12,6 +12,7 @@ from .errors import DecodeError, EncodeError
 
 # Identifiers, TS 23.040 §9.2.3.24
 IE_CONCATENATION = 0x00
+IE_SPECIAL_MESSAGE = 0x01
 IE_PORTS_8BIT = 0x04
 IE_PORTS_16BIT = 0x05
 IE_CONCATENATION_WIDE = 0x08
@@ -59,7 +60,23 @@ class Ports:
 
     destination: int
     originator: int
-    wide: bool
+    wide: bool = True
+
+    def element(self) -> InformationElement:
+        """Raises: EncodeError when a port does not fit its field."""
+        octets = 2 if self.wide else 1
+        if not (0 <= self.destination < 1 << 8 * octets and 0 <= self.originator < 1 << 8 * octets):
+            raise EncodeError(f"port {self.destination} or {self.originator} does not fit into {octets} octet(s)")
+        data = self.destination.to_bytes(octets, "big") + self.originator.to_bytes(octets, "big")
+        return InformationElement(IE_PORTS_16BIT if self.wide else IE_PORTS_8BIT, data)
+
+
+def encode_elements(elements: Iterable[InformationElement]) -> bytes:
+    """The elements one after the other, without UDHL: how a plan is kept until its concatenation is known.
+
+    `decode_header` is the inverse.
+    """
+    return b"".join(bytes((element.identifier, len(element.data))) + element.data for element in elements)
 
 
 def encode_header(elements: Iterable[InformationElement]) -> bytes:
@@ -67,9 +84,7 @@ def encode_header(elements: Iterable[InformationElement]) -> bytes:
 
     Raises: EncodeError when the header is longer than user data can be.
     """
-    body = bytearray()
-    for element in elements:
-        body += bytes((element.identifier, len(element.data))) + element.data
+    body = encode_elements(elements)
     if len(body) > _MAX_UDHL:
         raise EncodeError(f"a user data header of {len(body)} octets is longer than user data")
     return bytes((len(body),)) + body if body else b""

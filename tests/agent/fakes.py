@@ -16,12 +16,14 @@ from agent.journal import dispatch, routing
 from agent.journal.store import Journal
 from agent.route import Route
 from drivers.api import (
+    AS_TEXT,
     Candidate,
     Diagnosis,
     Link,
     OpenContext,
     PartToSend,
     PlannedPart,
+    PlanOptions,
     Registration,
     ReportOutcome,
     Session,
@@ -31,6 +33,7 @@ from drivers.api import (
     Submitted,
     Swept,
     Unplannable,
+    Ussd,
 )
 
 
@@ -93,6 +96,9 @@ class FakeSession:
     async def terminal(self, command: str, timeout_s: float) -> list[str]:
         return [command, "OK"]
 
+    async def ussd(self, code: str, timeout_s: float) -> Ussd:
+        return Ussd(f"answer to {code}", code)
+
     async def close(self) -> None:
         return None
 
@@ -104,8 +110,9 @@ class FakeDriver:
     def __init__(self, modem: FakeModem) -> None:
         self.modem = modem
 
-    def plan(self, text: str, max_parts: int) -> tuple[PlannedPart, ...]:
-        parts = tuple(PlannedPart("text", piece.encode()) for piece in text.split("|"))
+    def plan(self, text: str, max_parts: int, options: PlanOptions = AS_TEXT) -> tuple[PlannedPart, ...]:
+        message_class = 0 if options.is_flash else None
+        parts = tuple(PlannedPart("text", piece.encode(), b"", message_class) for piece in text.split("|"))
         if len(parts) > max_parts:
             raise Unplannable(f"the text needs {len(parts)} parts, {max_parts} are allowed")
         return parts
@@ -117,6 +124,9 @@ class FakeDriver:
         for event in self.modem.on_open:
             await context.emit(event)
         return FakeSession(self.modem, context)
+
+    async def wait_for_port(self, settings: Any) -> None:
+        await asyncio.sleep(0.05)
 
     def discover(self) -> Iterable[Candidate]:
         return ()

@@ -154,7 +154,7 @@ async def test_no_service_counts_no_attempt(tmp_path: Path) -> None:
 
 async def test_a_sim_that_may_not_send_parks_the_route_and_the_other_takes_over(tmp_path: Path) -> None:
     modems = {
-        "a": FakeModem(answers=[RouteRefused("barred", code="CMS 8")]),
+        "a": FakeModem(answers=[RouteRefused("barred", code="CMS 8", is_certain=True)]),
         "b": FakeModem(iccid="8949000000000000002", open_errors=[PortAbsent("later")]),
     }
     async with Box(tmp_path, modems) as box:

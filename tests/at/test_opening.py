@@ -65,7 +65,7 @@ async def test_a_try_of_unknown_outcome_is_repeated_only_if_the_counter_is_full(
     simulator: Start, harness: Make, monkeypatch: pytest.MonkeyPatch, has_counter: bool
 ) -> None:
     if not has_counter:
-        monkeypatch.setattr(profiles, "GENERIC", replace(profiles.GENERIC, pin_counter=()))
+        monkeypatch.setattr(profiles, "UNKNOWN", replace(profiles.UNKNOWN, pin_counter=()))
     sim = simulator("--pin", "4711")
     route = harness(sim.ports[0], pin=_secret("4711"))
     session = await route.open()
@@ -139,7 +139,10 @@ async def test_a_held_port_names_its_holder(simulator: Start, harness: Make) -> 
         (errno.ENOTTY, PersonNeeded, "not a serial port"),
     ],
 )
-def test_errors_of_the_system_become_what_to_do(tmp_path: Path, code: int, expected: type, words: str) -> None:
+def test_errors_of_the_system_become_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: type, words: str
+) -> None:
+    monkeypatch.setattr(ports, "_YOUNG_S", 0.0)
     device = tmp_path / "ttyUSB0"
     device.write_text("")
     (tmp_path / "proc" / "612" / "fd").mkdir(parents=True)

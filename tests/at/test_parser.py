@@ -14,6 +14,10 @@ CSQ = Expectation("AT+CSQ", ("+CSQ",))
 CREG = Expectation("AT+CREG?", ("+CREG",))
 CMGL = Expectation("AT+CMGL=4", ("+CMGL",), payload=True)
 CMGS = Expectation("AT+CMGS=20", ("+CMGS",))
+CMGR = Expectation("AT+CMGR=3", ("+CMGR",), payload=True)
+CPMS = Expectation('AT+CPMS="SM","SM","SM"', ("+CPMS",))
+CNMI = Expectation("AT+CNMI=?", ("+CNMI",))
+CUSD = Expectation('AT+CUSD=1,"*100#",15', ("+CUSD",))
 CGMM = Expectation("AT+CGMM", ("+CGMM",), bare=True)
 NONE = Expectation("")
 PDU = "07911326040000F0040B911346610089F60000208062917314080CC8F71D14969741F977FD07"
@@ -144,7 +148,24 @@ DIALOGUES = [
     (CMGS, b"AT+CMGS=20\r\r\n> "),
     (CMGS, b"\r\n>\r\n\r\n+CMGS: 5\r\n\r\nOK\r\n"),
     (CMGS, b"\r\n+CMS ERROR: 38\r\n"),
+    (CMGR, f"AT+CMGR=3\r\r\n+CMGR: 0,,30\r\n{PDU}\r\n\r\nOK\r\n".encode()),
+    (CGMM, b"\r\nE173\r\n\r\nOK\r\n"),
+    (CPMS, b'\r\n+CPMS: "SM",3,20,"SM",3,20,"SM",3,20\r\n\r\nOK\r\n'),
+    (CNMI, b"\r\n+CNMI: (0-2),(0-3),(0,2),(0-2),(0,1)\r\n\r\nOK\r\n"),
+    (CUSD, b"\r\nOK\r\n"),
+    (CSQ, b"\r\n+CME ERROR: SIM busy\r\n"),
 ]
+"""As modems answer, each command by itself."""
+
+RECORDED = (
+    # A Huawei stick from the first AT to a sent part and a stored report, noise and all.
+    b"AT\r\r\nOK\r\n\r\n^RSSI:17\r\nATE0\r\r\nOK\r\n\r\n^BOOT:12345678,0,0,0,6\r\n\r\nhuawei\r\n\r\nOK\r\n"
+    b'\r\n+CREG: 2,1,"5E25","605F"\r\n\r\nOK\r\n\r\n+CPMS: "SM",1,20,"SM",1,20,"SM",1,20\r\n\r\nOK\r\n'
+    + f"\r\n+CMGL: 1,1,,30\r\n{PDU}\r\n\r\nOK\r\n".encode()
+    + b"\r\n> \r\n^DSFLOWRPT:0,0,0,0,0,0,0\r\n\r\n+CMGS: 5\r\n\r\nOK\r\n"
+    + f'\r\n+CDSI: "SM",3\r\n\r\n+CMGR: 0,,25\r\n{PDU}\r\n\r\nOK\r\n\r\nRING\r\n\r\n+CLIP: "+49151",145\r\n'.encode()
+)
+ANY = Expectation("AT", ("+CREG", "+CPMS", "+CMGL", "+CMGS", "+CMGR"), payload=True)
 URCS = [b'\r\n+CMTI: "SM",3\r\n', f"\r\n+CDS: 25\r\n{PDU}\r\n".encode(), b"\r\n^RSSI: 17\r\n", b"\r\n+CREG: 1\r\n"]
 
 
@@ -164,6 +185,24 @@ def test_a_urc_may_stand_at_every_line_boundary(expectation: Expectation, data: 
             lines = parse(data[:at] + urc + data[at:], expectation, size)
             assert sum(line.kind is Kind.URC for line in lines) == 1
             assert [line for line in lines if line.kind is not Kind.URC] == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("expectation", [NONE, ANY, CMGL, CGMM, CREG])
+def test_chunks_of_a_whole_session_do_not_matter(expectation: Expectation, size: int) -> None:
+    assert parse(RECORDED, expectation, size) == parse(RECORDED, expectation)
+
+
+@pytest.mark.parametrize("urc", [*URCS, b"\r\nRDY\r\n", b'\r\n+CUSD: 0,"4F4B",15\r\n'])
+@pytest.mark.parametrize("expectation", [NONE, ANY])
+def test_a_urc_may_stand_at_every_line_boundary_of_a_session(expectation: Expectation, urc: bytes) -> None:
+    expected = parse(RECORDED, expectation)
+    (added,) = parse(urc, expectation)
+    for at in (0, *(at + 2 for at in range(len(RECORDED)) if RECORDED[at : at + 2] == b"\r\n")):
+        for size in (1, 3, 1 << 20):
+            lines = parse(RECORDED[:at] + urc + RECORDED[at:], expectation, size)
+            lines.remove(added)
+            assert lines == expected
 
 
 PIECES = st.sampled_from(

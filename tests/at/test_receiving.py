@@ -9,10 +9,26 @@ from typing import Any
 
 import pytest
 
-from drivers.api import InboundPart, LinkChanged, SessionLost, StatusReport, Swept, UndecodablePdu
+from drivers.api import (
+    Event,
+    InboundPart,
+    LinkChanged,
+    OpenContext,
+    SessionLost,
+    Sim,
+    StatusReport,
+    Swept,
+    UndecodablePdu,
+)
 from drivers.at import commands
+from drivers.at.channel import Channel
+from drivers.at.commands import Stored
+from drivers.at.inbound import Inbound, _Found
+from drivers.at.parser import Kind, Line
+from drivers.at.state import Modem, Storages
 from drivers.simulator.process import SimulatorProcess
-from tests.at.harness import Harness
+from tests.at.harness import FactMemory, Harness
+from tests.at.scripted import ScriptedModem
 
 pytestmark = pytest.mark.usefixtures("no_leaked_tasks")
 
@@ -181,7 +197,7 @@ async def test_urcs_inside_answers_disturb_nothing(simulator: Start, harness: Ma
 
 
 async def test_a_silent_reboot_is_noticed(simulator: Start, harness: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.at.session.UPKEEP_S", 0.2)
+    monkeypatch.setattr("drivers.at.upkeep.UPKEEP_S", 0.2)
     sim = simulator()
     route = harness(sim.ports[0])
     session = await route.open()
@@ -192,7 +208,7 @@ async def test_a_silent_reboot_is_noticed(simulator: Start, harness: Make, monke
 
 
 async def test_a_frozen_modem_is_noticed(simulator: Start, harness: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.at.session.UPKEEP_S", 0.2)
+    monkeypatch.setattr("drivers.at.upkeep.UPKEEP_S", 0.2)
     monkeypatch.setattr(commands, "SIGNAL", replace(commands.SIGNAL, timeout_s=0.3))
     sim = simulator()
     route = harness(sim.ports[0])
@@ -200,3 +216,44 @@ async def test_a_frozen_modem_is_noticed(simulator: Start, harness: Make, monkey
     await route.wait_for(LinkChanged)
     sim.control.fault("hang", at="now")
     assert isinstance(await route.lost(8), SessionLost)
+
+
+async def test_nothing_is_deleted_or_read_by_what_was_selected_in_an_earlier_hold_of_the_line() -> None:
+    """A silent reboot had put mem1 back to ME, and unread messages there were deleted for reports read in SR."""
+    script = ScriptedModem({"AT+CMGR=2": b"\r\n+CMGR: 0,1,,0\r\n\r\nOK\r\n"})
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"))
+    modem.storages = Storages("SR", "ME", "ME", ("ME", "SR"), 3)
+    told: list[Event] = []
+
+    async def emit(event: Event) -> None:
+        told.append(event)
+
+    inbound = Inbound(channel, modem, OpenContext("test", emit, FactMemory()), asyncio.Lock())
+    await inbound._keep([_Found("SR", Stored(1, "0006"))])
+    assert script.commands[-2:] == ['AT+CPMS="SR","ME","ME"', "AT+CMGD=1"]
+    inbound.indicate(Line(Kind.URC, '+CDSI: "SR",2', "+CDSI"))
+    await inbound.serve()
+    reading = script.commands.index("AT+CMGR=2")
+    assert script.commands[reading - 1] == 'AT+CPMS="SR","ME","ME"'
+    await channel.close()
+
+
+async def test_a_late_acknowledgement_sets_the_routing_again() -> None:
+    """The modem switches its routing off for want of one in time, and answers 340 to what comes later."""
+    script = ScriptedModem({"AT+CNMA": b"\r\n+CMS ERROR: 340\r\n"})
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"), routing=commands.Routing(2, 2, 0, 1, 0), is_acknowledging=True)
+
+    async def emit(_: Event) -> None:
+        return None
+
+    inbound = Inbound(channel, modem, OpenContext("test", emit, FactMemory()), asyncio.Lock())
+    inbound.acknowledge()
+    await inbound.serve()
+    assert script.commands[-2:] == ["AT+CNMA", "AT+CNMI=2,2,0,1,0"]
+    await channel.close()

@@ -213,13 +213,13 @@ def test_causes_become_what_to_do(final: str, handed_over: bool, expected: type 
         assert str(found).endswith(".") and found.code
 
 
-@pytest.mark.parametrize("family, expected", [("simcom", Refused), ("cinterion", TryLater), ("", TryLater)])
-def test_codes_of_makers_are_told_apart(family: str, expected: type) -> None:
-    assert type(causes.error("+CMS ERROR: 514", handed_over=True, family=family)) is expected
+@pytest.mark.parametrize("maker, expected", [("simcom800", Refused), ("cinterion", TryLater), ("", TryLater)])
+def test_codes_of_makers_are_told_apart(maker: str, expected: type) -> None:
+    assert type(causes.error("+CMS ERROR: 514", handed_over=True, maker=maker)) is expected
 
 
 def test_every_cause_that_is_tried_again_says_when() -> None:
-    tables = [causes.CMS, causes.CME, *causes.VENDOR_CMS.values()]
+    tables = [causes.CMS, causes.CME, *causes.VENDOR_CMS.values(), *causes.VENDOR_CME.values()]
     for table in tables:
         for number, cause in table.items():
             waits = cause.kind in (causes.CauseClass.TRANSIENT, causes.CauseClass.STORAGE)
@@ -228,11 +228,19 @@ def test_every_cause_that_is_tried_again_says_when() -> None:
 
 
 @pytest.mark.parametrize(
-    "maker, model, family",
-    [("huawei", "E173", "huawei"), ("QUECTEL INCORPORATED", "EC25", "quectel"), (None, None, ""), ("Acme", "X", "")],
-)
-def test_profiles_are_chosen_by_maker(maker: str | None, model: str | None, family: str) -> None:
-    assert profiles.choose(maker, model).family == family
+    "maker, model, name",
+    [
+        ("huawei", "E173", "huawei"), ("QUECTEL INCORPORATED", "EC25", "quectel"), (None, None, "generic"),
+        ("Acme", "X", "generic"), ("SIMCOM_Ltd", "SIMCOM_SIM800L", "simcom800"),
+        ("SIMCOM INCORPORATED", "SIMCOM_SIM7600E-H", "simcom7600"), ("SIMCOM INCORPORATED", "A7670E-FASE", "simcoma76"),
+        ("u-blox", "LISA-U200", "ublox"), ("Telit", "LE910", "telit"), ("Sierra Wireless", "MC7304", "sierra"),
+        (" WAVECOM MODEM", "MULTIBAND", "wavecom"), ("Cinterion", "MC75i", "cinterion"),
+        ("SIEMENS", "TC35i", "cinterion"),
+        ("ZTE CORPORATION", "MF190", "zte"), ("Fibocom Wireless Inc.", "L850-GL", "fibocom"),
+    ],
+)  # fmt: skip
+def test_profiles_are_chosen_by_maker(maker: str | None, model: str | None, name: str) -> None:
+    assert profiles.choose(maker, model).name == name
 
 
 @pytest.mark.parametrize(
@@ -246,3 +254,32 @@ def test_profiles_are_chosen_by_maker(maker: str | None, model: str | None, fami
 )  # fmt: skip
 def test_the_terminal_refuses_what_would_break_the_session(command: str, is_refused: bool) -> None:
     assert (session.refuse_command(command) is not None) is is_refused
+
+
+def _codes(text: str) -> set[int]:
+    found: set[int] = set()
+    for word in text.split():
+        low, _, high = word.partition("-")
+        found.update(range(int(low), int(high or low) + 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    "table, codes",
+    [
+        (
+            causes.CMS,
+            "1 8 10 17 21 22 27-30 38 41 42 47 50 69 81 95-99 111 127-130 143-145 159-161 175 176 192-199 208-213 "
+            "224-226 255 300-305 310-318 320-322 330-332 340 341 500 604 615 616 2162",
+        ),
+        (causes.CME, "0 3-5 10-18 20-27 30-32 100 103 106 107 111-113 132-134 148 258 515"),
+        (causes.VENDOR_CME["simcom800"], "600-614 765-772 791-797"),
+        (causes.VENDOR_CMS["simcom800"], "323-325 512-515 517 519-522 528-532"),
+        (causes.VENDOR_CMS["cinterion"], "512-515 517 521 532 535 549"),
+        (causes.VENDOR_CMS["sierra"], "512-514"),
+        (causes.VENDOR_CMS["quectel"], "512"),
+    ],
+    ids=["cms", "cme", "simcom-cme", "simcom", "cinterion", "sierra", "quectel"],
+)
+def test_every_known_code_has_a_row_of_its_own(table: dict[int, causes.Cause], codes: str) -> None:
+    assert _codes(codes) <= set(table)

@@ -228,4 +228,3 @@ def test_the_daemon_holds_neither_the_terminals_libraries_nor_pydantic() -> None
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for heavy in ("rich", "pygments", "typer", "click", "pydantic", "pydantic_core", "fastapi", "uvicorn"):
         assert f"'{heavy}'" not in loaded, heavy
-

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = [
     "run", "demo", "check-config", "doctor", "status", "send", "messages", "inbox", "cancel", "resend", "release",
-    "pause", "resume", "at", "decode", "key new", "key list", "key revoke", "install-service",
+    "pause", "resume", "at", "ussd", "pin", "decode", "key new", "key list", "key revoke", "hooks list",
+    "hooks replay", "hooks test", "hooks secret", "install-service",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.accountant import Account, gaps, join, parts_on_air
 from tests.prove.figures import Figures
-from tests.prove.local_server import LocalServer
+from tests.prove.own_server import LocalServer
 from tests.prove.stage import Stage
 
 

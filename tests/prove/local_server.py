@@ -1,127 +1,55 @@
-"""Another phonebridge with only the local server, in the role of the MobSMS cloud: same methods as MobSmsServer.
-
-What it is asked for goes over HTTP, as any application would ask; the history of reports is noted from its events.
-"""
+"""`make prove WHAT=local-server`: every promise of our own server, measured. Exits 1 on a miss."""
 
 from __future__ import annotations
 
-import json
-import socket
+import argparse
+import sys
+import tempfile
 import time
-import urllib.request
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
 
-from tests.mobsms_server.process import MobSmsServer
-from tests.prove import stage as _stage
+from tests.prove import local_server_fuzz, local_server_operations
+from tests.prove.figures import Figures
+from tests.prove.stage import NotInTime
 
-_KEY = "local-server-key-of-the-proof-0123456789"
-
-
-class LocalServer(MobSmsServer):
-    """`with LocalServer(directory) as server:`; its own state lives in `directory`."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._port = 0
-        self._device: int | None = None
-        self._daemon: _stage.Daemon | None = None
-
-    def __enter__(self) -> Self:
-        self._port = _free_port()
-        self._daemon = _stage.Daemon(
-            self._directory,
-            {"upstream": [{"type": "local", "bind": f"127.0.0.1:{self._port}", "api_key": _KEY}]},
-        )
-        self._daemon.start()
-        _stage.wait_until("the local server answers", self._is_up, 20)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._daemon is not None:
-            self._daemon.kill()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def key(self) -> str:
-        return _KEY
-
-    def add_device(self, device_id: str = "phonebridge", **fields: Any) -> dict[str, Any]:
-        _, answer = self.api("POST", "/api/devices", {"device_id": device_id, "device_name": "prove"})
-        self._device = answer["data"]["id"]
-        _, answer = self.api("PUT", f"/api/devices/{self._device}", fields)
-        device: dict[str, Any] = answer["data"]
-        return device
-
-    def enqueue(self, count: int | None = None, **fields: Any) -> list[int]:
-        ids = []
-        for number in range(count or 0):
-            body = {
-                "message": fields["text"].replace("{n}", str(number + 1)),
-                "recipient_number": f"+99890{number:07d}",
-                "device_id": str(self._device),
-            }
-            status, answer = self.api("POST", "/api/sms", body)
-            if status != 201:
-                raise AssertionError(f"POST /api/sms answered {status}: {answer}")
-            ids.append(answer["data"]["id"])
-        return ids
-
-    def messages(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        page = 1
-        while True:
-            _, answer = self.api("GET", "/api/sms", None, page=page)
-            rows += answer["data"]["data"]
-            if len(answer["data"]["data"]) < answer["data"]["per_page"]:
-                return rows
-            page += 1
-
-    def dump(self, path: Path | None = None) -> dict[str, Any]:
-        """As the accountant reads it; a message's reports are its own times of sending and delivery."""
-        messages = []
-        for row in self.messages():
-            reports = [
-                {"status": status, "previous": None, "error_message": None, "at": _ms(row[key])}
-                for status, key in (("sent", "sent_at"), ("delivered", "delivered_at"))
-                if row.get(key)
-            ]
-            messages.append({**row, "deleted": False, "reports": reports})
-        dump: dict[str, Any] = {"messages": messages, "hooks": []}
-        if path is not None:
-            path.write_text(json.dumps(dump))
-        return dump
-
-    def api(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
-        suffix = "?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else ""
-        request = urllib.request.Request(
-            f"{self.url}{path}{suffix}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {_KEY}", "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b"null")
-
-    def _is_up(self) -> bool:
-        try:
-            return self.api("GET", "/api/devices")[0] == 200
-        except OSError:
-            time.sleep(0.05)
-            return False
+CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
+    {"operations": local_server_operations.prove, "fuzz": local_server_fuzz.prove}
+)
 
 
-def _ms(at: str) -> int:
-    return round(datetime.fromisoformat(at).timestamp() * 1000)
+def prove(names: Sequence[str], *, short: bool, seed: int, keep: Path | None = None) -> list[Figures]:
+    """Run checks one after the other; each in a directory of its own."""
+    results = []
+    for name in names:
+        figures = Figures(name)
+        started = time.monotonic()
+        print(f"\n{name} (seed {seed}{', short' if short else ''})", flush=True)
+        with tempfile.TemporaryDirectory(prefix="phonebridge-") as directory:
+            try:
+                CHECKS[name](keep / name if keep else Path(directory), figures, short=short, seed=seed)
+            except NotInTime as error:
+                figures.expect(name, str(error), False)
+        figures.state("took, s", f"{time.monotonic() - started:.1f}")
+        results.append(figures)
+    return results
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=CHECKS, action="append", help="one check (may be repeated)")
+    parser.add_argument("--short", action="store_true", help="the form that `make test` runs")
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
+    parser.add_argument("--keep", type=Path, help="keep logs and journals below this directory")
+    options = parser.parse_args()
+    results = prove(options.only or list(CHECKS), short=options.short, seed=options.seed, keep=options.keep)
+    misses = [f"{figures.title}: {row.what}: {row.measured}" for figures in results for row in figures.misses]
+    print(f"\n{sum(len(figures.rows) for figures in results)} figures, {len(misses)} missed, seed {options.seed}")
+    for miss in misses:
+        print(f"  MISS {miss}")
+    return 1 if misses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,7 +54,7 @@ class Line:
     def command(self, text: str, timeout_s: float = 3.0) -> list[str]:
         """A command's lines, the final result last; empty lines are left out."""
         self.write(text.encode() + b"\r")
-        final = rb"(^|\r\n)(OK|ERROR|\+CM[ES] ERROR: [^\r]*)\r\n"
+        final = rb"(^|\r\n)(OK|ERROR|\+CM[ES] ERROR: [^\r]*|COMMAND NOT SUPPORT)\r\n"
         answer = self.expect(final, timeout_s).decode("latin-1")
         return [line for line in answer.split("\r\n") if line]
 

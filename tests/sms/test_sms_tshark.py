@@ -1,6 +1,7 @@
 """The codec against tshark's gsm_sms dissector, which shares no line with it."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from drivers.sms import (
@@ -18,6 +19,7 @@ from drivers.sms import (
 )
 from drivers.sms.national import DEFAULT, DEFAULT_EXTENSION
 from drivers.sms.timestamp import Timestamp
+from tests.prove import codec
 from tests.tshark import dissect
 
 MESSAGES = 300
@@ -108,3 +110,15 @@ def test_octets_read_by_tshark() -> None:
     (read,) = dissect([submit.encode().hex()], outgoing=True)
     assert read.number("user_data_length") == 100
     assert read.malformed is None
+
+
+def test_every_choice_of_alphabet_read_by_tshark() -> None:
+    """The short form of `make prove WHAT=codec`."""
+    wrong = codec.check(list(codec.messages(55, SEED)))
+    assert {choice: found[:3] for choice, found in wrong.items() if found} == {}
+
+
+def test_a_wrong_tpdu_is_noticed() -> None:
+    (sent,) = codec.messages(1, SEED)
+    read = dissect([replace(sent.submits[0], reference=1).encode().hex()], outgoing=True)[0]
+    assert codec.differences(replace(sent.submits[0], reference=2), read) == ["reference: tshark 1, meant 2"]

@@ -17,6 +17,7 @@ CREATE TABLE message (
     priority     INTEGER NOT NULL DEFAULT 0,
     parts        INTEGER NOT NULL DEFAULT 1,
     wanted_route TEXT,               -- route by which it shall go; NULL: any
+    home_route   TEXT,               -- route it was meant for before it went to a fallback; '' is any
     route        TEXT,               -- bound at the first SENDING, or the route it came in by
     iccid        TEXT,
     reference    INTEGER,            -- concatenation reference, chosen at binding
@@ -30,7 +31,9 @@ CREATE TABLE message (
     sent_ms      INTEGER,
     delivered_ms INTEGER,
     scts         TEXT,               -- inbound: the service centre's time stamp with its own offset
-    attributes   TEXT NOT NULL DEFAULT '{}'
+    attributes   TEXT NOT NULL DEFAULT '{}',
+    kind         TEXT NOT NULL DEFAULT 'text', -- text | data | wap_push | mms
+    details      TEXT NOT NULL DEFAULT '{}' -- JSON: class, ports, data and the like, see agent/model.py
 );
 CREATE INDEX message_by_account ON message (account, id);
 CREATE INDEX message_by_account_state ON message (account, direction, state, id);
@@ -82,6 +85,8 @@ CREATE TABLE part (
     state      TEXT NOT NULL,
     alphabet   TEXT NOT NULL,
     body       BLOB NOT NULL,
+    header     BLOB NOT NULL DEFAULT x'', -- information elements beside the concatenation
+    message_class INTEGER,
     tries      INTEGER NOT NULL DEFAULT 0,
     resends    INTEGER NOT NULL DEFAULT 0,
     error      TEXT,
@@ -109,6 +114,7 @@ CREATE INDEX attempt_open ON attempt (route) WHERE outcome IN ('open', 'unknown'
 CREATE INDEX attempt_unknown_recipient ON attempt (recipient) WHERE outcome IN ('open', 'unknown');
 CREATE INDEX attempt_by_reference ON attempt (iccid, tp_mr, recipient_tail, id)
     WHERE report_asked = 1 AND outcome NOT IN ('not_sent', 'refused');
+CREATE INDEX attempt_pending ON attempt (iccid, at_ms) WHERE report_asked = 1 AND outcome = 'sent';
 CREATE INDEX attempt_by_route_time ON attempt (route, at_ms);
 
 -- What is still to be submitted: one row per message with a queued part. Small whatever the history.
@@ -214,7 +220,9 @@ CREATE TABLE inbound_part (
     total      INTEGER NOT NULL DEFAULT 1,
     sequence   INTEGER NOT NULL DEFAULT 1,
     received_ms INTEGER NOT NULL,
-    message_id INTEGER,              -- the message it became part of
+    message_id INTEGER,              -- the message it became part of; 0: it is an event and no message
+    kind       TEXT NOT NULL DEFAULT 'text',
+    details    TEXT NOT NULL DEFAULT '{}',
     UNIQUE (digest)
 );
 CREATE INDEX inbound_part_open ON inbound_part (iccid, sender, reference) WHERE message_id IS NULL;
@@ -244,8 +252,79 @@ CREATE TABLE account (
     keep_inbound INTEGER NOT NULL DEFAULT 1,
     webhook_incoming TEXT,
     webhook_status TEXT,
+    webhook_secret TEXT,             -- signs the calls of its webhooks; made at the first one
+    premium_until_ms INTEGER,        -- by promo code; NULL: never redeemed
     created_ms INTEGER NOT NULL
 );
+
+CREATE TABLE contact (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    account    INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    number     TEXT NOT NULL,
+    name       TEXT,
+    email      TEXT,
+    notes      TEXT,
+    created_ms INTEGER NOT NULL,
+    UNIQUE (account, number)
+);
+CREATE TABLE contact_group (
+    group_id   INTEGER NOT NULL,     -- the application's number; groups have nothing but members here
+    contact_id INTEGER NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
+    PRIMARY KEY (group_id, contact_id)
+) WITHOUT ROWID;
+
+-- Credit: what the configuration gives, less what a purse has spent. Amounts are millionths.
+CREATE TABLE purse (
+    account    INTEGER NOT NULL,
+    name       TEXT NOT NULL,        -- user | organization
+    spent      INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, name)
+) WITHOUT ROWID;
+
+-- What was sent with credit: a sending has one item per recipient. Items outlive their messages, as bills do.
+CREATE TABLE sending (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid        TEXT NOT NULL UNIQUE,
+    account    INTEGER NOT NULL,
+    purse      TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    open       INTEGER NOT NULL,     -- items of which the end is not known yet
+    created_ms INTEGER NOT NULL
+);
+CREATE INDEX sending_by_account ON sending (account, purse, id);
+CREATE TABLE sending_item (
+    message_id INTEGER PRIMARY KEY,
+    uid        TEXT NOT NULL,
+    sending    INTEGER NOT NULL REFERENCES sending (id) ON DELETE CASCADE,
+    number     TEXT NOT NULL,
+    state      TEXT NOT NULL,        -- the message's
+    is_valid   INTEGER NOT NULL,     -- 0: refused when it was accepted, and not charged
+    cost       INTEGER NOT NULL,
+    refunded   INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX sending_item_by_sending ON sending_item (sending, state, message_id);
+-- An item follows its message in the same transaction; what failed is refunded once, and stays so.
+CREATE TRIGGER sending_follow AFTER UPDATE OF state ON message
+WHEN old.state IS NOT new.state AND EXISTS (SELECT 1 FROM sending_item WHERE message_id = new.id) BEGIN
+    UPDATE sending SET open = open
+        + (new.state IN ('held', 'queued', 'sending', 'unknown')) - (old.state IN ('held', 'queued', 'sending', 'unknown'))
+    WHERE id = (SELECT sending FROM sending_item WHERE message_id = new.id);
+    UPDATE purse SET spent = spent - (SELECT cost FROM sending_item WHERE message_id = new.id)
+    WHERE new.state IN ('failed', 'expired', 'cancelled')
+      AND (SELECT cost > 0 AND NOT refunded FROM sending_item WHERE message_id = new.id)
+      AND (account, name) = (SELECT s.account, s.purse FROM sending s JOIN sending_item i ON i.sending = s.id
+                             WHERE i.message_id = new.id);
+    UPDATE sending_item
+    SET state = new.state, refunded = refunded OR (cost > 0 AND new.state IN ('failed', 'expired', 'cancelled'))
+    WHERE message_id = new.id;
+END;
+-- Deleted while it was in the air, it is sent all the same (what only waits is cancelled before).
+CREATE TRIGGER sending_forget AFTER DELETE ON message
+WHEN old.state IN ('held', 'queued', 'sending', 'unknown')
+     AND EXISTS (SELECT 1 FROM sending_item WHERE message_id = old.id) BEGIN
+    UPDATE sending SET open = open - 1 WHERE id = (SELECT sending FROM sending_item WHERE message_id = old.id);
+    UPDATE sending_item SET state = 'sent' WHERE message_id = old.id;
+END;
 
 CREATE TABLE token (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -270,6 +349,7 @@ CREATE TABLE device (
     send_delay_s REAL NOT NULL DEFAULT 0,
     default_sim_slot INTEGER,
     last_seen_ms INTEGER,
+    pool       TEXT,                 -- remote agents of one account with the same one stand in for each other
     UNIQUE (account, device_id)
 );
 
@@ -286,10 +366,14 @@ CREATE TABLE hook (
     due_ms     INTEGER NOT NULL,     -- very far away while an earlier call of the lane waits
     last_status INTEGER,
     last_error TEXT,
+    last_answer TEXT,                -- the beginning of what was said where it was not taken
+    took_ms    INTEGER,
+    tried_ms   INTEGER,
     created_ms INTEGER NOT NULL,
     done_ms    INTEGER,
     UNIQUE (event_key, url)
 );
+CREATE INDEX hook_by_account ON hook (account, id);
 CREATE INDEX hook_waiting ON hook (host, due_ms) WHERE state = 'waiting';
 CREATE INDEX hook_lane ON hook (lane, url, id) WHERE state = 'waiting';
 CREATE INDEX hook_ended ON hook (state, done_ms) WHERE state != 'waiting';

@@ -13,9 +13,9 @@ import structlog
 
 from agent.config import ConfigError, secret
 from agent.journal.schema import JournalError
-from agent.model import Message, Report
+from agent.model import Message, MessageKind, Report
 from agent.upstreams.api import UpstreamDown, UpstreamSettings
-from agent.upstreams.local import key, telling
+from agent.upstreams.local import key, pools, telling
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import Devices
 from agent.upstreams.local.guard import Hosts
@@ -42,7 +42,7 @@ class LocalUpstream:
         self._key = secret(settings.api_key, settings.api_key_file, f"upstream[{settings.name}].api_key")
         if self._key is not None and not self._key.strip():
             raise ConfigError(f"upstream[{settings.name}].api_key_file: {settings.api_key_file} is empty")
-        self._local = Local(settings.name, settings, gateway, Devices(gateway, settings.sms_rate))
+        self._local = Local(settings.name, settings, gateway, Devices(gateway, settings.sms_rate, settings.prices))
         self._server: Server | None = None
         self._address: str | None = None
 
@@ -69,6 +69,7 @@ class LocalUpstream:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(accounts.run(), name=f"keys {local.name}")
+                group.create_task(pools.run(local), name=f"pools {local.name}")
                 self._server = _server(app, listener)
                 await self._server.run(self._stopping)
         finally:
@@ -82,6 +83,8 @@ class LocalUpstream:
             raise UpstreamDown(str(error)) from error
 
     async def deliver(self, inbound: Message) -> None:
+        if inbound.kind is not MessageKind.TEXT:
+            return  # MobSMS' webhooks have texts only; the history shows the rest
         try:
             await telling.tell_inbound(self._local, inbound)
         except JournalError as error:

@@ -53,15 +53,16 @@ def plain(sentence: str, status: int, headers: Mapping[str, str] | None = None) 
     return Json({"message": sentence}, status, headers=headers)
 
 
-def invalid(errors: Mapping[str, Sequence[str]]) -> Json:
-    """422 with every complaint."""
+def invalid(errors: Mapping[str, Sequence[str]], status: int = 422, *, is_marked: bool = False) -> Json:
+    """Every complaint; with `success` false where it `is_marked`."""
     first = next(iter(errors.values()))[0]
     more = sum(len(texts) for texts in errors.values()) - 1
     suffix = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
-    return Json({"message": first + suffix, "errors": dict(errors)}, 422)
+    mark = {"success": False} if is_marked else {}
+    return Json({**mark, "message": first + suffix, "errors": dict(errors)}, status)
 
 
-def complaints(errors: Sequence[Mapping[str, Any]]) -> Json:
+def complaints(errors: Sequence[Mapping[str, Any]], status: int = 422, *, is_marked: bool = False) -> Json:
     """A validator's findings, each under its field."""
     found: dict[str, list[str]] = {}
     for error in errors:
@@ -69,7 +70,7 @@ def complaints(errors: Sequence[Mapping[str, Any]]) -> Json:
         name = ".".join(str(step) for step in steps) if error["type"] != "json_invalid" else ""
         name = name or str(where)
         found.setdefault(name, []).append(_complaint(name, error))
-    return invalid(found)
+    return invalid(found, status, is_marked=is_marked)
 
 
 def _complaint(name: str, error: Mapping[str, Any]) -> str:
@@ -91,6 +92,25 @@ def _complaint(name: str, error: Mapping[str, Any]) -> str:
     return f"The {words} field must be {noun}." if noun else f"The {words} field is invalid."
 
 
+def without_null(schema: dict[str, Any]) -> None:
+    """For the description of a parameter that may be absent: absent is not null, which a query or header cannot be."""
+    (kind,) = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
+    schema.update(kind)
+
+
+def date_time(schema: dict[str, Any]) -> None:
+    """The same for a time."""
+    without_null(schema)
+    schema["format"] = "date-time"
+
+
+def uuid(schema: dict[str, Any]) -> None:
+    """The same for a UUID."""
+    without_null(schema)
+    schema.pop("pattern", None)
+    schema["format"] = "uuid"
+
+
 _LIMITS = {
     "string_too_long": ("max_length", "not be greater than {} characters"),
     "string_too_short": ("min_length", "be at least {} characters"),
@@ -100,6 +120,7 @@ _LIMITS = {
     "less_than_equal": ("le", "not be greater than {:g}"),
 }
 _NOUNS = (
+    ("string_pattern", "of the right form"),
     ("string", "a string"),
     ("int", "an integer"),
     ("float", "a number"),

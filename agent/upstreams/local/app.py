@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 import agent
 from agent.journal.schema import JournalError
-from agent.upstreams.local import answers
+from agent.upstreams.local import answers, description
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.guard import Guard, Hosts
-from agent.upstreams.local.mobsms import access, account, agents, history, sending
+from agent.upstreams.local.mobsms import (
+    access,
+    account,
+    agents,
+    contacts,
+    deliveries,
+    documents,
+    history,
+    premium,
+    sending,
+    signin,
+)
+from agent.upstreams.local.ui import page
+from agent.upstreams.local.yazsana import access as yazsana_access
+from agent.upstreams.local.yazsana import dialect as yazsana
 
 _UNREADABLE = 400
 
 
 def build(local: Local, hosts: Hosts) -> Guard:
     """The whole application. Slow to import and to build: not for the event loop's thread."""
-    # The pages for people that FastAPI brings load their scripts from elsewhere; ours is a later one.
+    # The pages for people that FastAPI brings load their scripts from elsewhere; see `description`.
     app = FastAPI(
         title="phonebridge",
         version=agent.__version__,
@@ -28,16 +45,25 @@ def build(local: Local, hosts: Hosts) -> Guard:
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    public = APIRouter()
-    account.add_public(public, local)
+    public = APIRouter(responses=documents.REFUSALS)
+    signin.add_public(public, local)
+    premium.add_public(public, local)
     private = access.router(local)
     sending.add(private, local)
     agents.add(private, local)
     history.add(private, local)
     account.add(private, local)
-    app.include_router(private, prefix="/api")
-    app.include_router(public, prefix="/api")
+    deliveries.add(private, local)
+    contacts.add(private, local)
+    premium.add(private, local)
+    app.include_router(private, prefix=access.PREFIX)
+    app.include_router(public, prefix=access.PREFIX)
+    with_key = yazsana_access.router(local)
+    yazsana.add(with_key, local)
+    app.include_router(with_key, prefix=yazsana_access.PREFIX)
+    description.add(app)
     _add_health(app)
+    page.mount(app, local)
     _add_faults(app)
     return Guard(app, hosts)
 
@@ -54,26 +80,46 @@ def _add_faults(app: FastAPI) -> None:
         return error.response
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if _is_yazsana(request):
+            return answers.complaints(error.errors(), status=400, is_marked=True)
         return answers.complaints(error.errors())
 
     @app.exception_handler(JournalError)
-    async def full(_: Request, error: JournalError) -> Response:
-        return answers.plain(f"{str(error)[:1].upper()}{str(error)[1:]}.", 503, {"Retry-After": "30"})
+    async def full(request: Request, error: JournalError) -> Response:
+        return _said(request, f"{str(error)[:1].upper()}{str(error)[1:]}.", 503, {"Retry-After": "30"})
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
         path = request.url.path.strip("/")
         if error.status_code == 404:
-            return answers.plain(f"The route {path} could not be found.", 404)
+            return _said(request, f"The route {path} could not be found.", 404)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "")
+            # The one that came with the error knows only the first route of the path.
+            allowed = ", ".join(_methods(app, request.url.path))
             sentence = f"The {request.method} method is not supported for route {path}. Supported methods: {allowed}."
-            return answers.plain(sentence, 405, error.headers)
+            return _said(request, sentence, 405, {"Allow": allowed})
         sentence = "The body cannot be read." if error.status_code == _UNREADABLE else str(error.detail)
-        return answers.plain(sentence, error.status_code, error.headers)
+        return _said(request, sentence, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, error: Exception) -> Response:
+    async def failed(request: Request, error: Exception) -> Response:
         # Raised again behind this answer, so that the server's log has it.
-        return answers.plain("Server Error", 500)
+        return _said(request, "Server Error", 500)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """What may be done with a path."""
+    fitting = (route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path))
+    return sorted({method for route in fitting for method in route.methods or ()})
+
+
+def _is_yazsana(request: Request) -> bool:
+    return request.url.path.startswith(f"{yazsana_access.PREFIX}/")
+
+
+def _said(request: Request, sentence: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """A fault in the form of the dialect that was spoken to."""
+    if _is_yazsana(request):
+        return answers.Json({"success": False, "message": sentence}, status, headers=headers)
+    return answers.plain(sentence, status, headers)

@@ -9,6 +9,7 @@ from agent.accounts import Accounts
 from agent.gateway import Gateway
 from agent.upstreams.local.devices import Devices
 from agent.upstreams.local.settings import LocalSettings
+from agent.upstreams.local.slowing import Attempts
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Local:
     gateway: Gateway
     devices: Devices
     last_seen: dict[int, int] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

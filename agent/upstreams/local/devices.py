@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.accounts import Caller, Device
@@ -32,6 +33,7 @@ class DeviceView:
     sms_rate: float
     send_delay_s: float
     default_sim_slot: int | None
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,12 @@ class NoActiveDevice(LookupError):
 class Devices:
     """One per upstream."""
 
-    def __init__(self, gateway: Gateway, sms_rate: float) -> None:
-        """`sms_rate` is the price by a device that has none of its own."""
+    def __init__(self, gateway: Gateway, sms_rate: float, prices: Mapping[str, float]) -> None:
+        """`prices` are by name of a route or `device_id`; `sms_rate` is the price where neither they nor the device
+        itself have one."""
         self._gateway = gateway
         self._sms_rate = sms_rate
+        self._prices = prices
         self._turn = 0
 
     async def visible(self, caller: Caller) -> list[DeviceView]:
@@ -130,9 +134,10 @@ class Devices:
             route=device.route,
             is_enabled=device.is_active,
             is_active=is_active,
-            sms_rate=device.sms_rate or self._sms_rate,
+            sms_rate=self._prices.get(device.route or device.device_id, device.sms_rate or self._sms_rate),
             send_delay_s=delay_s,
             default_sim_slot=slot,
+            pool=device.pool,
         )
 
     def _works(self, name: str) -> bool:

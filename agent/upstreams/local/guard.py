@@ -22,8 +22,8 @@ LARGEST_BODY_BYTES = 1 << 20
 _LARGEST_READ_BYTES = 16 << 20
 # More at once is not faster, but makes each round of the loop longer, and the routes run in it too.
 _AT_ONCE = 16
-# These last: event streams, and passwords, which are hashed one at a time.
-_LONG = ("/events", "/login", "/register")
+# These last: event streams, passwords, which are hashed one at a time, and what another server is asked for.
+_LONG = ("/events", "/login", "/register", "/auth/google")
 # A body of 1 MiB over a bad mobile link; whoever is slower holds memory for nothing.
 _BODY_TIMEOUT_S = 60.0
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]

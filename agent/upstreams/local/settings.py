@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from agent.upstreams.api import UpstreamSettings
-from drivers.settings import Check, Ge, Le, Secret
+from drivers.settings import Check, Form, Ge, Le, Len, Secret
+
+_Amount = Annotated[float, Ge(0), Le(1e9)]
+_CODE = Form("[A-Za-z0-9_-]{3,64}", "3 to 64 letters, digits, _ or -")
 
 
 def _address(value: str) -> str:
@@ -38,7 +41,27 @@ class LocalSettings(UpstreamSettings):
     api_key_file: Path | None = None
     registration: Literal["closed", "open"] = "closed"
     allowed_hosts: tuple[str, ...] = ()
-    sms_rate: Annotated[float, Ge(0), Le(1e9)] = 0.0
+    sms_rate: _Amount = 0.0
+    prices: dict[str, _Amount] = field(default_factory=dict)
+    currency: Annotated[str, Form("[A-Z]{3}", 'three capital letters, e.g. "EUR"')] = "USD"
+    credit: _Amount = 0.0
+    organization: Annotated[str, Len(1, 100)] = "phonebridge"
+    organization_credit: _Amount = 0.0
+    promo_codes: tuple[Annotated[str, _CODE], ...] = ()
+    promo_days: Annotated[int, Ge(1), Le(36500)] = 365
+    premium_monthly: _Amount = 0.0
+    premium_yearly: _Amount = 0.0
+    payment_wallet_address: str = ""
+    payment_asset: str = ""
+    payment_network: str = ""
+    payment_admin_telegram: str = ""
+    google_client_id: Annotated[str | None, Len(1, 255)] = None
+    google_tokeninfo_url: Annotated[str, Form("https?://[^ ]+", "an http:// or https:// address")] = (
+        "https://oauth2.googleapis.com/tokeninfo"
+    )
+    app_release_file: Path | None = None
+    agent_absent_after_s: Annotated[float, Ge(1), Le(86400)] = 60.0
+    claim_expires_after_s: Annotated[float, Ge(1), Le(86400 * 30)] = 3600.0
 
     def __post_init__(self) -> None:
         if not self.is_loopback and self.api_key is None and self.api_key_file is None:

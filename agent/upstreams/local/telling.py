@@ -47,5 +47,15 @@ async def tell_inbound(local: Local, message: Message) -> None:
         await local.accounts.blank_inbound(message.id, local.name)
 
 
+def test_body(event: str, at_ms: int) -> str:
+    """A call that is about no message: its fields are those of a real one, and `test` says what it is."""
+    data: Row = {
+        "id": 0, "message_id": "test", "recipient_number": None, "sender_number": None, "message": "A test",
+        "direction": "inbound" if event == "incoming" else "outbound",
+        "status": "received" if event == "incoming" else "sent", "created_at": iso_utc(at_ms), "test": True,
+    }  # fmt: skip
+    return _body(event, data, at_ms)
+
+
 def _body(event: str, data: Row, at_ms: int) -> str:
     return json.dumps({"event": event, "data": data, "timestamp": iso_utc(at_ms)}, ensure_ascii=False)

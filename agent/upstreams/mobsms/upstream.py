@@ -14,7 +14,7 @@ import structlog
 
 from agent.config import ConfigError, secret
 from agent.gateway import Gateway
-from agent.model import Message, Report
+from agent.model import Message, MessageKind, Report
 from agent.supervise import backoff_s
 from agent.upstreams.api import LaneBusy, UpstreamDown, UpstreamSettings
 from agent.upstreams.mobsms.client import Client, KeyRefused
@@ -98,6 +98,8 @@ class MobSmsUpstream:
         await self._reporter.report(report)
 
     async def deliver(self, inbound: Message) -> None:
+        if inbound.kind is not MessageKind.TEXT:
+            return  # as on the phone: the app is told of texts only
         device = self._row.device
         if device is None and not self._row.is_missing:
             # Before the first look: the server's number of this device is not known yet.

@@ -19,5 +19,10 @@ def table_for(personality: Personality) -> Mapping[str, Handler]:
         **sms_settings.TABLE,
         **messages.TABLE,
         **{name: identity.iccid_handler(prefix) for name, prefix in personality.iccid_commands},
+        **{name: identity.attempts_handler(lines) for name, lines in personality.pin_counters},
+        **{switch.command: identity.slot_handler(switch.first) for switch in personality.sim_switches},
+        **dict.fromkeys(personality.resets, control.reset),
     }
+    accepted = personality.accepted | ({personality.silencer[0]} if personality.silencer else set())
+    table = {**dict.fromkeys(accepted, control.accepted), **table}
     return {name: handler for name, handler in table.items() if name not in personality.refused}

@@ -36,7 +36,18 @@ def _defaults(device: Device, _: Command) -> Reply:
     return OK
 
 
-def _accepted(_: Device, __: Command) -> Reply:
+def accepted(_: Device, __: Command) -> Reply:
+    """A command that changes nothing here."""
+    return OK
+
+
+def reset(_: Device, command: Command) -> Reply:
+    """A vendor's own command that restarts the modem."""
+    return OK if command.operation is Operation.TEST else Reply(effect=Reboot())
+
+
+def _hang_up(device: Device, _: Command) -> Reply:
+    device.surroundings.hang_up()
     return OK
 
 
@@ -58,6 +69,8 @@ def _functionality(device: Device, command: Command) -> Reply:
     if command.operation is Operation.TEST:
         return Reply(("+CFUN: (0,1,4),(0,1)",))
     numbers = command.numbers
+    if numbers and numbers[0] in device.personality.reset_functions:
+        return Reply(effect=Reboot())
     if not numbers or numbers[0] not in (0, 1, 4):
         return cme(50)
     if len(numbers) > 1 and numbers[1] == 1:
@@ -78,20 +91,20 @@ TABLE: Mapping[str, Handler] = {
     "Q": _quiet,
     "Z": _defaults,
     "&F": _defaults,
-    "&C": _accepted,
-    "&D": _accepted,
-    "&K": _accepted,
-    "&W": _accepted,
-    "X": _accepted,
-    "H": _accepted,
-    "S0": _accepted,
-    "S3": _accepted,
-    "S4": _accepted,
-    "S5": _accepted,
-    "S7": _accepted,
-    "+IPR": _accepted,
-    "+IFC": _accepted,
-    "+CHUP": _accepted,
+    "&C": accepted,
+    "&D": accepted,
+    "&K": accepted,
+    "&W": accepted,
+    "X": accepted,
+    "H": _hang_up,
+    "S0": accepted,
+    "S3": accepted,
+    "S4": accepted,
+    "S5": accepted,
+    "S7": accepted,
+    "+IPR": accepted,
+    "+IFC": accepted,
+    "+CHUP": _hang_up,
     "+CMEE": _error_level,
     "+CFUN": _functionality,
     "+GCAP": _capabilities,

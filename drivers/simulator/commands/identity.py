@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from drivers.simulator.command_line import Command, Operation
 from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device
+from drivers.simulator.personality import IccidForm
 from drivers.simulator.reply import ERROR, OK, Reply, cme
 from drivers.simulator.sim import PinResult, SimState
 
@@ -13,21 +14,72 @@ def iccid_handler(prefix: str) -> Handler:
     """A handler that answers the ICCID behind `prefix`; it can be read before the PIN."""
 
     def iccid(device: Device, _: Command) -> Reply:
-        return Reply((f"{prefix}{device.sim.iccid}",)) if device.sim else cme(10)
+        if device.sim is None:
+            return cme(10)
+        return cme(14) if device.is_sim_busy else Reply((f"{prefix}{_written(device)}",))
 
     return iccid
 
 
-def _manufacturer(device: Device, _: Command) -> Reply:
-    return Reply((device.personality.manufacturer,))
+def attempts_handler(lines: tuple[str, ...]) -> Handler:
+    """A handler that answers the counters of PIN and PUK in the vendor's words."""
+
+    def attempts(device: Device, _: Command) -> Reply:
+        if device.sim is None:
+            return cme(10)
+        sim = device.sim
+        shown = {"pin": sim.pin_attempts, "puk": sim.puk_attempts, "state": sim.state.value}
+        return Reply(tuple(line.format(**shown) for line in lines))
+
+    return attempts
 
 
-def _model(device: Device, _: Command) -> Reply:
-    return Reply((device.personality.model,))
+def slot_handler(first: int) -> Handler:
+    """A handler that shows or chooses the SIM slot; the vendor calls the first one `first`."""
+
+    def slot(device: Device, command: Command) -> Reply:
+        name = command.name
+        if command.operation is Operation.READ:
+            return Reply((f"{name}: {device.slot + first}",))
+        if command.operation is Operation.TEST:
+            return Reply((f"{name}: ({first},{first + 1})",))
+        numbers = command.numbers
+        if not numbers or numbers[0] is None or numbers[0] - first not in (0, 1):
+            return ERROR
+        device.choose_slot(numbers[0] - first)
+        return OK
+
+    return slot
 
 
-def _revision(device: Device, _: Command) -> Reply:
-    return Reply((device.personality.revision,))
+def _written(device: Device) -> str:
+    iccid = device.inserted.iccid
+    padded = iccid if len(iccid) % 2 == 0 else f"{iccid}F"
+    match device.personality.iccid_form:
+        case IccidForm.PLAIN:
+            return iccid
+        case IccidForm.QUOTED:
+            return f'"{iccid}"'
+        case IccidForm.PADDED:
+            return padded
+        case IccidForm.SWAPPED:
+            return "".join(padded[place : place + 2][::-1] for place in range(0, len(padded), 2))
+
+
+def _identity(device: Device, command: Command, text: str) -> Reply:
+    return Reply((f"{command.name}: {text}" if device.personality.has_identity_prefix else text,))
+
+
+def _manufacturer(device: Device, command: Command) -> Reply:
+    return _identity(device, command, device.personality.manufacturer)
+
+
+def _model(device: Device, command: Command) -> Reply:
+    return _identity(device, command, device.personality.model)
+
+
+def _revision(device: Device, command: Command) -> Reply:
+    return _identity(device, command, device.personality.revision)
 
 
 def _serial(device: Device, command: Command) -> Reply:
@@ -55,7 +107,9 @@ def _pin(device: Device, command: Command) -> Reply:
     if device.sim is None:
         return cme(10)
     if command.operation is Operation.READ:
-        return Reply((f"+CPIN: {device.sim.state.value}",))
+        if device.is_sim_busy:
+            return cme(14)
+        return Reply((f"+CPIN: {device.sim.state.value}",), has_final=device.personality.has_cpin_ok)
     if command.operation is not Operation.SET or not command.fields:
         return OK if command.operation is Operation.TEST else ERROR
     result = device.sim.enter(command.fields[0], command.fields[1] if len(command.fields) > 1 else None)
@@ -70,13 +124,6 @@ def _pin(device: Device, command: Command) -> Reply:
         device.surroundings.state_changed()
         return OK
     return cme({PinResult.WRONG: 16, PinResult.PUK_NEEDED: 12, PinResult.NOT_EXPECTED: 3}[result])
-
-
-def _attempts(device: Device, _: Command) -> Reply:
-    if device.sim is None:
-        return cme(10)
-    sim = device.sim
-    return Reply((f"+CPINR: SIM PIN,{sim.pin_attempts},3", f"+CPINR: SIM PUK,{sim.puk_attempts},10"))
 
 
 def _lock(device: Device, command: Command) -> Reply:
@@ -102,6 +149,5 @@ TABLE: Mapping[str, Handler] = {
     "+CIMI": _subscriber,
     "+CNUM": _own_number,
     "+CPIN": _pin,
-    "+CPINR": _attempts,
     "+CLCK": _lock,
 }

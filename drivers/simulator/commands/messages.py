@@ -7,7 +7,7 @@ from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device
 from drivers.simulator.personality import EmptySlot
 from drivers.simulator.reply import ERROR, OK, OpenPrompt, Reply, SendStored, cms
-from drivers.simulator.storage import Memory, MessageStatus, Stored
+from drivers.simulator.storage import Memory, MessageStatus, Stored, Union
 from drivers.simulator.text_mode import STATUS_WORDS, view
 
 _INVALID_PDU = 304
@@ -103,8 +103,10 @@ def _read(device: Device, command: Command) -> Reply:
     if memory is None or stored is None:
         numbers = command.numbers
         is_in_range = bool(memory and numbers and numbers[0] and numbers[0] <= memory.capacity)
-        is_ok = is_in_range and device.personality.empty_slot is EmptySlot.OK
-        return OK if is_ok else cms(_INVALID_INDEX)
+        empty = device.personality.empty_slot
+        if not is_in_range or empty is EmptySlot.INVALID_INDEX:
+            return cms(_INVALID_INDEX)
+        return OK if empty is EmptySlot.OK else Reply((empty.value,))
     index = int(command.fields[0])
     if device.settings.is_text_mode:
         shown = view(stored)
@@ -129,14 +131,17 @@ def _delete(device: Device, command: Command) -> Reply:
     flag = (numbers[1] or 0) if len(numbers) > 1 else 0
     if flag > 4 or (flag == 0 and not 1 <= numbers[0] <= memory.capacity):
         return cms(_INVALID_INDEX)
-    if device.faults.armed and (fault := device.faults.take("delete_fails", point=f"+CMGD {numbers[0]}")):
+    target = memory.slots.get(numbers[0])
+    inbound = target.inbound if target else None
+    point = f"+CMGD {numbers[0]}"
+    if device.faults.armed and (fault := device.faults.take("delete_fails", point=point, inbound=inbound)):
         is_lie = fault.is_set("lie")
         _log_delete(device, memory, numbers[0], is_done=False)
         return OK if is_lie else cms(int(fault.number("code")))
     doomed = [numbers[0]] if flag == 0 else [i for i, stored in memory.slots.items() if stored.status in _DOOMED[flag]]
     for index in doomed:
         _log_delete(device, memory, index, is_done=index in memory.slots)
-        memory.slots.pop(index, None)
+        memory.remove(index)
     device.surroundings.space_freed()
     return OK
 
@@ -150,7 +155,7 @@ _DOOMED = {
 }
 
 
-def _log_delete(device: Device, memory: Memory, index: int, *, is_done: bool) -> None:
+def _log_delete(device: Device, memory: Memory | Union, index: int, *, is_done: bool) -> None:
     stored = memory.slots.get(index)
     inbound = stored.inbound if stored else None
     device.log.write(device.number, "delete", memory=memory.name, index=index, inbound=inbound, done=is_done)
@@ -165,14 +170,14 @@ def _acknowledge(device: Device, command: Command) -> Reply:
     return OK if device.surroundings.acknowledge(is_positive=is_positive) else cms(_NO_ACKNOWLEDGEMENT_EXPECTED)
 
 
-def _slot(memory: Memory | None, command: Command) -> Stored | None:
+def _slot(memory: Memory | Union | None, command: Command) -> Stored | None:
     numbers = command.numbers
     if memory is None or command.operation is not Operation.SET or not numbers or numbers[0] is None:
         return None
     return memory.slots.get(numbers[0])
 
 
-def _read_by(device: Device, memory: Memory, index: int, by: str) -> None:
+def _read_by(device: Device, memory: Memory | Union, index: int, by: str) -> None:
     stored = memory.slots[index]
     device.log.write(device.number, "read", memory=memory.name, index=index, inbound=stored.inbound, by=by)
     memory.mark_read(index)

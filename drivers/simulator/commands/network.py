@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from drivers.simulator import alphabet
 from drivers.simulator.command_line import Command, Operation
 from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device, registration_text
+from drivers.simulator.personality import UssdDialect
 from drivers.simulator.reply import ERROR, OK, Reply, cme
 
 _CSQ_UNKNOWN = 99
@@ -82,8 +84,28 @@ def _ussd_request(device: Device, command: Command) -> Reply:
     if len(fields) > 1:
         if not device.is_registered:
             return cme(30)
-        device.log.write(device.number, "ussd", request=device.understood(fields[1]))
-        device.surroundings.answer_ussd(f'+CUSD: 0,"{device.shown(device.options.ussd)}",15')
+        return _ussd_answer(device, fields[1])
+    return OK
+
+
+def _ussd_answer(device: Device, request: str) -> Reply:
+    dialect = device.personality.ussd
+    text, shown = device.understood(request), device.shown(device.ussd)
+    if dialect is UssdDialect.UCS2:
+        shown = device.ussd.encode("utf-16-be").hex().upper()
+    elif dialect is UssdDialect.PACKED:
+        try:
+            octets = bytes.fromhex(request)
+        except ValueError:
+            return ERROR
+        text = alphabet.decode(alphabet.unpack(octets, len(octets) * 8 // 7)).rstrip("@\r")
+        shown = alphabet.pack(alphabet.encode(device.ussd)).hex().upper()
+    device.log.write(device.number, "ussd", request=text)
+    line = f'+CUSD: {device.ussd_mode},"{shown}",15' if device.ussd_mode in (0, 1) else f"+CUSD: {device.ussd_mode}"
+    if device.personality.is_ussd_before_ok:
+        device.surroundings.urc(line)
+    else:
+        device.surroundings.answer_ussd(line)
     return OK
 
 

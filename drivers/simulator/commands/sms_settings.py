@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from drivers.simulator.command_line import Command, Operation
 from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device
+from drivers.simulator.personality import MemoryForm
 from drivers.simulator.reply import ERROR, OK, Reply, cms
 from drivers.simulator.settings import Cnmi
 
@@ -55,25 +56,40 @@ def _text_parameters(_: Device, command: Command) -> Reply:
 def _memories(device: Device, command: Command) -> Reply:
     if missing := device.sim_missing(is_sms=True):
         return missing
+    groups = device.personality.memory_groups
     match command.operation:
         case Operation.TEST:
-            return Reply(('+CPMS: ("ME","SM","SR"),("ME","SM"),("ME","SM")',))
+            return Reply((f"+CPMS: {_groups(device)}",))
         case Operation.READ:
-            shown = (f'"{name}",{_usage(device, name)}' for name in device.settings.memories)
+            shown = (f'"{name}",{_usage(device, name)}' for name in device.settings.memories[: len(groups)])
             return Reply((f"+CPMS: {','.join(shown)}",))
-        case Operation.SET if 1 <= len(command.fields) <= 3:
+        case Operation.SET if len(command.fields) in device.personality.memory_arguments:
             pass
         case _:
             return cms(_INVALID_TEXT_PARAMETER)
     chosen = list(device.settings.memories)
     for place, name in enumerate(command.fields):
-        if name not in (("ME", "SM", "SR") if place == 0 else ("ME", "SM")):
+        if place >= len(groups) or name not in groups[place]:
             return cms(_NOT_ALLOWED)
         chosen[place] = name
     device.settings.memories = chosen
     device.setting("+CPMS", ",".join(chosen))
     device.surroundings.space_freed()  # another mem3 may have room for what the network holds
-    return Reply((f"+CPMS: {','.join(_usage(device, name) for name in chosen)}",))
+    return Reply((f"+CPMS: {','.join(_usage(device, name) for name in chosen[: len(groups)])}",))
+
+
+def _groups(device: Device) -> str:
+    row = device.personality
+    quoted = [",".join(f'"{name}"' for name in group) for group in row.memory_groups]
+    match row.memory_form:
+        case MemoryForm.GROUPS:
+            return ",".join(f"({group})" for group in quoted)
+        case MemoryForm.NESTED:
+            return f"({','.join(f'({group})' for group in quoted)})"
+        case MemoryForm.PLAIN:
+            return ",".join(quoted)
+        case MemoryForm.EMPTY:
+            return ""
 
 
 def _usage(device: Device, name: str) -> str:
@@ -86,8 +102,10 @@ def _service_centre(device: Device, command: Command) -> Reply:
         return missing
     if command.operation is Operation.READ:
         number = device.service_centre()
-        kind = 145 if number.startswith("+") else 129
-        return Reply((f'+CSCA: "{device.shown(number)}",{kind}',))
+        row = device.personality
+        kind = f",{145 if number.startswith('+') else 129}" if row.smsc_has_type else ""
+        shown = number.encode("utf-16-be").hex().upper() if row.smsc_is_ucs2 else device.shown(number)
+        return Reply((f'+CSCA: "{shown}"{kind}',))
     if command.operation is Operation.TEST:
         return OK
     if not command.fields:
@@ -119,10 +137,14 @@ def _set_indications(
     if numbers is None or not 1 <= len(numbers) <= len(ranges):
         return cms(_INVALID_TEXT_PARAMETER)
     cnmi = device.settings.cnmi
-    # An omitted value at the end is 0 (27.005 §3.4.1 defaults), one inside is left as it is.
+    # An omitted value at the end is 0 where that is allowed (27.005 §3.4.1 defaults), one inside is left as it is.
     current = (cnmi.mode, cnmi.mt, cnmi.bm, cnmi.ds, cnmi.bfr)
     values = [number if number is not None else current[place] for place, number in enumerate(numbers)]
-    values += [0] * (5 - len(values))
+    values += [0 if 0 in choices else choices[0] for choices in ranges[len(values) :]]
+    row = device.personality
+    is_direct = values[1] in (2, 3) or values[3] == 1
+    if values[3] in row.cnmi.lies or (row.needs_phase_2_plus and is_direct and device.settings.service == 0):
+        return cms(_NOT_SUPPORTED)
     if any(value not in choices for value, choices in zip(values, ranges, strict=True)):
         return cms(_NOT_SUPPORTED)
     if device.faults.armed and (refused := device.faults.take("cnmi_refused", point="+CNMI", ds=values[3])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,12 @@ class Rig:
 class Receiver:
     """A customer's web server: keeps what it gets, answers as told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.got: list[tuple[str, dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.raw: list[bytes] = []
         self.answer: Callable[[str, dict[str, Any]], Response | None] = lambda path, body: None
-        self.server = HttpServer("127.0.0.1", 0, self._handle)
+        self.server = HttpServer("127.0.0.1", 0, self._handle, tls)
         self.silent_s = 0.0
 
     async def _handle(self, request: Request) -> Response:
@@ -134,6 +137,8 @@ class Receiver:
             return Response(200, wire=Wire.CLOSE)
         answer = self.answer(request.path, body) or Response(200, b"ok")
         if answer.status < 300:
+            self.headers.append(request.headers)
+            self.raw.append(request.body)
             self.got.append((request.path, body))
         return answer
 

@@ -8,39 +8,57 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from agent.accounts import Caller
+from agent.accounts import Account, Caller
 from agent.model import Message
 from agent.upstreams.local import answers
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import DeviceView, NoSuchDevice
+from agent.upstreams.local.mobsms import documents
+from agent.upstreams.local.mobsms.abilities import NEEDED, is_enough
 
+PREFIX = "/api"
 _LONGEST_PATH_KEY = 255
 
 
 def router(local: Local) -> APIRouter:
-    """A router whose routes need a key."""
+    """A router whose routes need a key that is able to; see `abilities`."""
 
     class Authenticated(APIRoute):
+        def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+            super().__init__(path, endpoint, **{**more, "openapi_extra": {"security": [{"bearer": []}]}})
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
+            method = next(iter(self.methods or ()))
+            needed = NEEDED[method, self.path.removeprefix(PREFIX)]
 
             async def authenticated(request: Request) -> Response:
                 caller = await _caller(local, request)
                 if caller is None:
                     return answers.unauthenticated()
+                if not is_enough(caller.abilities, needed):
+                    return answers.plain("Invalid ability provided.", 403)
                 request.state.caller = caller
                 return await handle(request)
 
             return authenticated
 
-    return APIRouter(route_class=Authenticated)
+    return APIRouter(route_class=Authenticated, responses=documents.PRIVATE)
 
 
 def caller_of(request: Request) -> Caller:
     """Whose key came with this request."""
     caller: Caller = request.state.caller
     return caller
+
+
+async def account_of(local: Local, caller: Caller) -> Account:
+    """The caller's account. Raises: Refused, where it is gone."""
+    account = await local.accounts.account(caller.account)
+    if account is None:
+        raise Refused(answers.unauthenticated())
+    return account
 
 
 def may_see(caller: Caller, message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""Accounts in the MobSMS dialect: sign-in, keys, the account's figures, settings and webhooks."""
+"""Accounts in the MobSMS dialect: keys, the account's figures, settings and webhooks."""
 
 from __future__ import annotations
 
@@ -7,55 +7,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from agent.accounts import Account, Caller, EmailTaken
+from agent.accounts import Account, Caller
 from agent.journal.listing import Filter
 from agent.model import MessageState
-from agent.upstreams.local import answers
-from agent.upstreams.local.answers import Refused
+from agent.upstreams.local import answers, credit
 from agent.upstreams.local.context import Local
-from agent.upstreams.local.mobsms import words
-from agent.upstreams.local.mobsms.access import caller_of
-from agent.upstreams.local.mobsms.bodies import CreateToken, Login, Register, Settings, Webhooks
+from agent.upstreams.local.mobsms import documents, words
+from agent.upstreams.local.mobsms.access import account_of, caller_of
+from agent.upstreams.local.mobsms.bodies import CreateToken, Settings, Webhooks
+from agent.upstreams.local.mobsms.premium import need_premium, offer, plan
 from agent.upstreams.local.mobsms.words import Row
 
 _LONGEST_TOKEN_DIGITS = 15
-_CLOSED = (
-    "Registration is closed on this gateway, because whoever has an account can send at its owner's expense; "
-    'its owner can set registration = "open" in the configuration.'
-)
 _CONFIGURED = "This key stands in the gateway's configuration and cannot be logged out; change it there."
-# Everything is free here for ever; the API has no word for that, and its applications compare this date.
-_PREMIUM_UNTIL = "2099-12-31T00:00:00.000000Z"
-_PLAN: Row = {"plan": "premium", "is_premium": True, "premium_expires_at": _PREMIUM_UNTIL}
-_PRICES = {"monthly": 0, "yearly": 0, "currency": "USD"}
-_FEATURES = ["api", "webhooks", "bulk"]
-
-
-def add_public(router: APIRouter, local: Local) -> None:
-    """What needs no key."""
-
-    @router.post("/login", tags=["Authentication"], summary="Login")
-    async def login(body: Login) -> Response:
-        account = await local.accounts.login(body.email.lower(), body.password)
-        if account is None:
-            return answers.refusal("Invalid credentials", 401)
-        return await _signed_in(local, account, "Login successful", 200)
-
-    if local.settings.registration == "closed":
-
-        @router.post("/register", tags=["Authentication"], summary="Closed on this gateway")
-        async def register_closed() -> Response:
-            return answers.refusal(_CLOSED, 403)
-
-        return
-
-    @router.post("/register", status_code=201, tags=["Authentication"], summary="Register")
-    async def register(body: Register) -> Response:
-        try:
-            account = await local.accounts.register(body.name, body.email, body.password)
-        except EmailTaken:
-            return answers.invalid({"email": ["The email has already been taken."]})
-        return await _signed_in(local, account, "Registration successful", 201)
 
 
 def add(router: APIRouter, local: Local) -> None:
@@ -66,7 +30,7 @@ def add(router: APIRouter, local: Local) -> None:
 
 
 def _add_user(router: APIRouter, local: Local) -> None:
-    @router.post("/logout", tags=["Authentication"], summary="Logout user")
+    @router.post("/logout", response_model=documents.Done, tags=["Authentication"], summary="Logout user")
     async def logout(request: Request) -> Response:
         caller = caller_of(request)
         if caller.token is None:
@@ -74,21 +38,36 @@ def _add_user(router: APIRouter, local: Local) -> None:
         await local.accounts.revoke(caller.account, caller.token)
         return answers.success(message="Logout successful")
 
-    @router.get("/user", tags=["Authentication"], summary="Get authenticated user")
+    @router.get(
+        "/user",
+        response_model=documents.Data[documents.UserWithPlan],
+        tags=["Authentication"],
+        summary="Get authenticated user",
+    )
     async def user(request: Request) -> Response:
-        account = await _account(local, caller_of(request))
-        expiry = {"plan": _PLAN["plan"], "premium_expires_at": _PREMIUM_UNTIL}
-        return answers.success({**_user(account), **expiry})
+        account = await account_of(local, caller_of(request))
+        found = plan(local, account)
+        return answers.success({**_user(account), **{key: found[key] for key in ("plan", "premium_expires_at")}})
 
     for path in ("/account", "/balance"):
 
-        @router.get(path, tags=["Account"], summary="Display the authenticated user's account overview.")
+        @router.get(
+            path,
+            response_model=documents.Data[documents.Overview],
+            tags=["Account"],
+            summary="Display the authenticated user's account overview.",
+        )
         async def overview(request: Request) -> Response:
             return answers.success(await _overview(local, caller_of(request)))
 
 
 def _add_tokens(router: APIRouter, local: Local) -> None:
-    @router.get("/tokens", tags=["API Keys"], summary="List the user's API keys.")
+    @router.get(
+        "/tokens",
+        response_model=documents.Data[list[documents.Token]],
+        tags=["API Keys"],
+        summary="List the user's API keys.",
+    )
     async def list_tokens(request: Request) -> Response:
         found = await local.accounts.tokens(caller_of(request).account)
         return answers.success(
@@ -104,10 +83,19 @@ def _add_tokens(router: APIRouter, local: Local) -> None:
             ]
         )
 
-    @router.post("/tokens", status_code=201, tags=["API Keys"], summary="Create a new API key.")
+    @router.post(
+        "/tokens",
+        response_model=documents.Said[documents.NewToken],
+        status_code=201,
+        tags=["API Keys"],
+        summary="Create a new API key.",
+    )
     async def create_token(body: CreateToken, request: Request) -> Response:
+        caller = caller_of(request)
         abilities = tuple(body.abilities or ("*",))
-        made = await local.accounts.create_token(caller_of(request).account, body.name, abilities)
+        if not all(caller.may(ability) for ability in abilities):
+            return answers.invalid({"abilities": ["A key cannot make one that can do more than itself."]})
+        made = await local.accounts.create_token(caller.account, body.name, abilities)
         data = {
             "id": made.token.id,
             "name": made.token.name,
@@ -116,7 +104,13 @@ def _add_tokens(router: APIRouter, local: Local) -> None:
         }
         return answers.success(data, "API key created. Copy it now — it will not be shown again.", 201)
 
-    @router.delete("/tokens/{id}", tags=["API Keys"], summary="Revoke (delete) an API key the user owns.")
+    @router.delete(
+        "/tokens/{id}",
+        response_model=documents.Done,
+        responses=documents.MISSING,
+        tags=["API Keys"],
+        summary="Revoke (delete) an API key the user owns.",
+    )
     async def revoke_token(id: str, request: Request) -> Response:
         is_number = id.isascii() and id.isdigit() and len(id) <= _LONGEST_TOKEN_DIGITS
         if not is_number or not await local.accounts.revoke(caller_of(request).account, int(id)):
@@ -125,46 +119,55 @@ def _add_tokens(router: APIRouter, local: Local) -> None:
 
 
 def _add_settings(router: APIRouter, local: Local) -> None:
-    @router.get("/settings", tags=["Settings"], summary="Show the authenticated user's settings.")
+    @router.get(
+        "/settings",
+        response_model=documents.Data[documents.Settings],
+        tags=["Settings"],
+        summary="Show the authenticated user's settings.",
+    )
     async def settings(request: Request) -> Response:
-        account = await _account(local, caller_of(request))
+        account = await account_of(local, caller_of(request))
         return answers.success({"keep_inbound": account.keep_inbound})
 
-    @router.put("/settings", tags=["Settings"], summary="Update the authenticated user's settings.")
+    @router.put(
+        "/settings",
+        response_model=documents.Said[documents.Settings],
+        tags=["Settings"],
+        summary="Update the authenticated user's settings.",
+    )
     async def update_settings(request: Request, body: Settings | None = None) -> Response:
-        account = await _account(local, caller_of(request))
+        account = await account_of(local, caller_of(request))
         if body is not None and body.keep_inbound is not None:
             account = await local.accounts.change(account.id, {"keep_inbound": body.keep_inbound})
         return answers.success({"keep_inbound": account.keep_inbound}, "Settings updated successfully")
 
-    @router.get("/webhooks", tags=["Webhooks"], summary="Display the authenticated user's webhook URLs.")
+    @router.get(
+        "/webhooks",
+        response_model=documents.Data[documents.Webhooks],
+        tags=["Webhooks"],
+        summary="Display the authenticated user's webhook URLs.",
+    )
     async def webhooks(request: Request) -> Response:
-        return answers.success(_webhooks(await _account(local, caller_of(request))))
+        return answers.success(_webhooks(await account_of(local, caller_of(request))))
 
-    @router.put("/webhooks", tags=["Webhooks"], summary="Update the authenticated user's webhook URLs.")
+    @router.put(
+        "/webhooks",
+        response_model=documents.Said[documents.Webhooks],
+        tags=["Webhooks"],
+        summary="Update the authenticated user's webhook URLs.",
+    )
     async def update_webhooks(request: Request, body: Webhooks | None = None) -> Response:
-        account = await _account(local, caller_of(request))
+        account = await account_of(local, caller_of(request))
         columns = {"webhook_url_incoming": "webhook_incoming", "webhook_url_status": "webhook_status"}
         given = {} if body is None else body.model_dump(exclude_unset=True)
+        if any(given.values()):
+            await need_premium(local, account.id)
         if given:
             account = await local.accounts.change(account.id, {columns[name]: url for name, url in given.items()})
         return answers.success(_webhooks(account), "Webhooks updated successfully")
 
 
 # --- pieces -----------------------------------------------------------------------------------------
-
-
-async def _account(local: Local, caller: Caller) -> Account:
-    account = await local.accounts.account(caller.account)
-    if account is None:
-        raise Refused(answers.unauthenticated())
-    return account
-
-
-async def _signed_in(local: Local, account: Account, sentence: str, status: int) -> Response:
-    made = await local.accounts.create_token(account.id, "login")
-    data = {"token": made.plaintext, "user": _user(account), "token_type": "Bearer"}
-    return answers.success(data, sentence, status)
 
 
 def _user(account: Account) -> Row:
@@ -176,7 +179,7 @@ def _webhooks(account: Account) -> Row:
 
 
 async def _overview(local: Local, caller: Caller) -> Row:
-    account = await _account(local, caller)
+    account = await account_of(local, caller)
     devices = await local.devices.visible(caller)
     now_ms = local.gateway.clock.utc_ms()
     month_ms = now_ms - _ms_of_month(now_ms)
@@ -188,7 +191,7 @@ async def _overview(local: Local, caller: Caller) -> Row:
     counts = {word: await _count(local, caller, word) for word in shown}
     return {
         "user": _user(account),
-        "balance": 0,
+        "balance": words.number(await credit.left(local, account.id, credit.USER) / credit.MICRO),
         "sms_rate": words.number(local.settings.sms_rate),
         "usage": usage,
         "stats": {
@@ -200,7 +203,7 @@ async def _overview(local: Local, caller: Caller) -> Row:
             "devices": len(devices),
             "active_devices": sum(device.is_active for device in devices),
         },
-        "subscription": {**_PLAN, "prices": _PRICES, "features": _FEATURES},
+        "subscription": offer(local, account),
     }
 
 

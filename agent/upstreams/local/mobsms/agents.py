@@ -13,11 +13,11 @@ from agent.accounts import Caller
 from agent.clock import parse_iso_utc
 from agent.model import Message
 from agent.remote import HandedIn
-from agent.upstreams.local import answers
+from agent.upstreams.local import answers, pools
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import DeviceView, NoSuchDevice
-from agent.upstreams.local.mobsms import words
+from agent.upstreams.local.mobsms import documents, words
 from agent.upstreams.local.mobsms.access import caller_of, own_device
 from agent.upstreams.local.mobsms.bodies import (
     Claim,
@@ -38,10 +38,11 @@ _COLUMNS = {
     "sms_rate": "sms_rate",
     "send_delay_seconds": "send_delay_s",
     "default_sim_slot": "default_sim_slot",
+    "pool": "pool",
 }
 # These of an own route stand in its [[route]].
 _CONFIGURED = {"send_delay_seconds": "send_delay_s", "default_sim_slot": "sim_slot"}
-_NULLABLE = frozenset({"phone_number", "default_sim_slot"})
+_NULLABLE = frozenset({"phone_number", "default_sim_slot", "pool"})
 
 
 def add(router: APIRouter, local: Local) -> None:
@@ -51,25 +52,47 @@ def add(router: APIRouter, local: Local) -> None:
 
 
 def _add_devices(router: APIRouter, local: Local) -> None:
-    @router.get("/devices", tags=["Devices"], summary="Display a listing of the resource.")
+    @router.get(
+        "/devices",
+        response_model=documents.Data[list[documents.Device]],
+        tags=["Devices"],
+        summary="Display a listing of the resource.",
+    )
     async def list_devices(request: Request) -> Response:
         caller = caller_of(request)
         default = await _default(local, caller)
         found = await local.devices.visible(caller)
         return answers.success([_row(local, device, default) for device in found])
 
-    @router.post("/devices", status_code=201, tags=["Devices"], summary="Register a remote agent (extension)")
+    @router.post(
+        "/devices",
+        response_model=documents.Said[documents.Device],
+        responses={200: {"model": documents.Said[documents.Device], "description": "It was known"}},
+        status_code=201,
+        tags=["Devices"],
+        summary="Register a remote agent (extension)",
+    )
     async def register_device(body: RegisterDevice, request: Request) -> Response:
         caller = caller_of(request)
         device, is_new = await local.accounts.register_device(
-            caller.account, body.device_id, body.device_name, phone_number=body.phone_number, sms_rate=0.0
+            caller.account,
+            body.device_id,
+            body.device_name,
+            phone_number=body.phone_number,
+            sms_rate=0.0,
+            pool=body.pool,
         )
         local.saw(device.id)
         view = await own_device(local, caller, str(device.id))
         row = _row(local, view, await _default(local, caller))
         return answers.success(row, "Device registered successfully", 201 if is_new else 200)
 
-    @router.post("/devices/default-device", tags=["Devices"], summary="Set the user's default device.")
+    @router.post(
+        "/devices/default-device",
+        response_model=documents.Said[documents.DefaultDevice],
+        tags=["Devices"],
+        summary="Set the user's default device.",
+    )
     async def set_default_device(body: DefaultDevice, request: Request) -> Response:
         caller = caller_of(request)
         try:
@@ -80,7 +103,13 @@ def _add_devices(router: APIRouter, local: Local) -> None:
         data = {"id": device.number, "device_name": device.name, "is_default": True}
         return answers.success(data, "Default device updated successfully")
 
-    @router.put("/devices/{id}", tags=["Devices"], summary="Change a device (extension)")
+    @router.put(
+        "/devices/{id}",
+        response_model=documents.Said[documents.Device],
+        responses=documents.MISSING,
+        tags=["Devices"],
+        summary="Change a device (extension)",
+    )
     async def update_device(id: str, body: UpdateDevice, request: Request) -> Response:
         caller = caller_of(request)
         device = await own_device(local, caller, id)
@@ -95,7 +124,13 @@ def _add_devices(router: APIRouter, local: Local) -> None:
 
 
 def _add_remote(router: APIRouter, local: Local) -> None:
-    @router.post("/devices/{id}/claim", tags=["Remote agents"], summary="Claim messages (extension)")
+    @router.post(
+        "/devices/{id}/claim",
+        response_model=documents.Said[list[documents.Claimed]],
+        responses=documents.MISSING,
+        tags=["Remote agents"],
+        summary="Claim messages (extension)",
+    )
     async def claim(id: str, request: Request, body: Claim | None = None) -> Response:
         device = await _remote(local, caller_of(request), id)
         found = await local.accounts.agents.claim(device.number, (body or Claim()).limit)
@@ -103,20 +138,39 @@ def _add_remote(router: APIRouter, local: Local) -> None:
         now_ms = local.gateway.clock.utc_ms()
         return answers.success([words.claimed(message, now_ms) for message in found], "Messages claimed")
 
-    @router.post("/devices/{id}/release", tags=["Remote agents"], summary="Give claimed messages back (extension)")
+    @router.post(
+        "/devices/{id}/release",
+        response_model=documents.Said[documents.Released],
+        responses=documents.MISSING,
+        tags=["Remote agents"],
+        summary="Give claimed messages back (extension)",
+    )
     async def release(id: str, body: Release, request: Request) -> Response:
         device = await _remote(local, caller_of(request), id)
         released = await local.accounts.agents.release(device.number, body.ids)
         local.gateway.committed()
         return answers.success({"released": released}, "Messages released")
 
-    @router.get("/devices/{id}/events", tags=["Remote agents"], summary="Server-sent events (extension)")
+    @router.get(
+        "/devices/{id}/events",
+        response_class=StreamingResponse,
+        responses=documents.MISSING,
+        tags=["Remote agents"],
+        summary="Server-sent events (extension)",
+    )
     async def events(id: str, request: Request) -> Response:
         device = await _remote(local, caller_of(request), id)
         headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(_events(local, device.number), media_type="text/event-stream", headers=headers)
 
-    @router.post("/sms/inbound", status_code=201, tags=["Remote agents"], summary="Hand in a message (extension)")
+    @router.post(
+        "/sms/inbound",
+        response_model=documents.Said[documents.Taken],
+        responses={200: {"model": documents.Said[documents.Taken], "description": "It was known"}},
+        status_code=201,
+        tags=["Remote agents"],
+        summary="Hand in a message (extension)",
+    )
     async def inbound(body: InboundSms, request: Request) -> Response:
         caller = caller_of(request)
         device = None if body.device_id is None else await _handing_in(local, caller, body.device_id)
@@ -144,7 +198,13 @@ async def _default(local: Local, caller: Caller) -> int | None:
 
 
 def _row(local: Local, device: DeviceView, default: int | None) -> words.Row:
-    return words.device(device, default, local.last_seen.get(device.number))
+    # An own route is here as long as it works.
+    is_online = device.is_active if device.route is not None else _is_online(local, device)
+    return words.device(device, default, local.last_seen.get(device.number), is_online=is_online)
+
+
+def _is_online(local: Local, device: DeviceView) -> bool:
+    return pools.is_present(local, device.number, local.gateway.clock.utc_ms())
 
 
 async def _remote(local: Local, caller: Caller, key: str) -> DeviceView:
@@ -197,17 +257,18 @@ def _taken(message: Message) -> words.Row:
 
 
 async def _events(local: Local, device: int) -> AsyncIterator[bytes]:
-    """`message` with the number that waits: at once, and whenever newer ones wait; a comment while nothing does."""
+    """`message` with the number that waits: at once, and whenever newer or more wait; a comment while nothing does."""
     changed = asyncio.Event()
     local.gateway.watch(changed)
-    newest = -1
+    newest = count = -1
     try:
         while not local.stopping.is_set():
             changed.clear()
             waiting = await local.accounts.agents.waiting(device)
-            if newest < 0 or waiting.newest > newest:
+            # More without a newer one: some were moved here, or given back.
+            if newest < 0 or waiting.newest > newest or waiting.count > count:
                 yield f"event: message\ndata: {json.dumps({'pending': waiting.count})}\n\n".encode()
-            newest = max(newest, waiting.newest)
+            newest, count = max(newest, waiting.newest), waiting.count
             try:
                 async with asyncio.timeout(_KEEP_ALIVE_S):
                     await changed.wait()

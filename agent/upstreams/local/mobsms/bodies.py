@@ -15,10 +15,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from agent.hooks import problem_of
 from agent.model import MAX_PRIORITY, MIN_PRIORITY
@@ -30,7 +34,25 @@ _LARGEST_AMOUNT = 1e9
 # TS 23.040 §9.2.3.12.1: the longest relative validity period, 63 weeks.
 _LONGEST_VALIDITY_S = 63 * 7 * 86_400
 _LARGEST_NUMBER = 2**53
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_DIGITS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_EMAIL = r"^[^@\s]+@[^@\s]+$"
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _amount(value: object) -> object:
+    """Laravel takes numbers as texts, too."""
+    return float(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+
+def _truth(value: object) -> object:
+    """Laravel's "boolean" takes these and no others."""
+    if isinstance(value, str):
+        return {"0": False, "1": True}.get(value, value)
+    return bool(value) if value in (0, 1) else value
 
 
 def _number_as_text(value: object) -> object:
@@ -54,24 +76,38 @@ def _chosen(value: str) -> str:
     return value
 
 
-def _email(value: str) -> str:
-    if not _EMAIL.fullmatch(value):
-        raise ValueError("must be a valid email address")
-    return value.lower()
-
-
-DeviceReference = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=255)]
-Url = Annotated[str, AfterValidator(_callable)]
+_Reference = Annotated[str, Field(max_length=255)] | int
+_Amount = Annotated[float, Field(ge=0, le=_LARGEST_AMOUNT)] | Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+_Truth = Literal[True, False, 0, 1, "0", "1"]
+DeviceReference = Annotated[
+    Annotated[str, Field(max_length=255)], BeforeValidator(_number_as_text, json_schema_input_type=_Reference)
+]
+Url = Annotated[str, AfterValidator(_callable), WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2000})]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
-Slot = Annotated[int, Field(ge=0, le=63)]
-Amount = Annotated[float, Field(ge=0, le=_LARGEST_AMOUNT, allow_inf_nan=False)]
+Email = Annotated[str, Field(max_length=255, pattern=_EMAIL), AfterValidator(str.lower)]
+Slot = Annotated[int, Field(ge=0, le=63, strict=True), BeforeValidator(_whole)]
+Amount = Annotated[
+    Annotated[float, Field(ge=0, le=_LARGEST_AMOUNT, allow_inf_nan=False, strict=True)],
+    BeforeValidator(_amount, json_schema_input_type=_Amount),
+]
+Truth = Annotated[Annotated[bool, Field(strict=True)], BeforeValidator(_truth, json_schema_input_type=_Truth)]
+
+
+Priority = Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, strict=True), BeforeValidator(_whole)]
 
 
 class Body(BaseModel):
     """Unknown fields are ignored, as in Laravel."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        for field in handler.resolve_ref_schema(found).get("properties", {}).values():
+            if {"type": "null"} in field.get("anyOf", ()):
+                field["anyOf"].append({"const": ""})
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -89,8 +125,8 @@ class Sending(Body):
     price: Amount | None = None
     my_id: str | None = Field(default=None, max_length=255)
     sim_slot: Slot | None = None
-    priority: int = Field(default=0, ge=MIN_PRIORITY, le=MAX_PRIORITY)
-    valid_for_s: float | None = Field(default=None, ge=1, le=_LONGEST_VALIDITY_S, allow_inf_nan=False)
+    priority: Priority = 0
+    valid_for_s: float | None = Field(default=None, ge=1, le=_LONGEST_VALIDITY_S, allow_inf_nan=False, strict=True)
     callback_url: Url | None = None
 
 
@@ -98,7 +134,11 @@ class SendSms(Sending):
     """POST /api/sms."""
 
     recipient_number: str = Field(
-        min_length=1, max_length=64, validation_alias=AliasChoices("recipient_number", "phone")
+        min_length=1,
+        max_length=64,
+        validation_alias=AliasChoices("recipient_number", "phone"),
+        # Described only: `numbers` says better what is wrong.
+        json_schema_extra={"pattern": r"^[ ().\-/]*\+?([ ().\-/]*[0-9]){3,15}[ ().\-/]*$"},
     )
 
 
@@ -109,11 +149,14 @@ class Recipient(BaseModel):
     name: str | None = Field(default=None, max_length=255)
 
 
+_AnyRecipient = Annotated[str, Field(max_length=64)] | Recipient
+
+
 class SendBulk(Sending):
     """POST /api/sms/bulk."""
 
-    recipients: list[Annotated[Recipient, BeforeValidator(_as_recipient)]] = Field(
-        min_length=1, max_length=MOST_RECIPIENTS
+    recipients: list[Annotated[Recipient, BeforeValidator(_as_recipient, json_schema_input_type=_AnyRecipient)]] = (
+        Field(min_length=1, max_length=MOST_RECIPIENTS)
     )
 
 
@@ -131,11 +174,39 @@ class CreateToken(Body):
     abilities: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(default=None, max_length=50)
 
 
+class GoogleSignIn(Body):
+    """POST /api/auth/google."""
+
+    id_token: str = Field(min_length=1, max_length=8000)
+
+
+class RedeemPromo(Body):
+    """POST /api/subscriptions/redeem-promo."""
+
+    code: str = Field(min_length=1, max_length=255)
+
+
+class ContactRow(Body):
+    """One of many. Without a number it is skipped and counted."""
+
+    name: str | None = Field(default=None, max_length=255)
+    phone_number: str | None = Field(default=None, max_length=32)
+    email: str | None = Field(default=None, max_length=255)
+    notes: str | None = Field(default=None, max_length=1000)
+
+
+class ImportContacts(Body):
+    """POST /api/contacts/import."""
+
+    contacts: list[ContactRow] = Field(max_length=MOST_RECIPIENTS)
+    group_id: Annotated[int, Field(ge=1, le=_LARGEST_NUMBER, strict=True), BeforeValidator(_whole)] | None = None
+
+
 class Login(Body):
     """POST /api/login."""
 
-    email: str = Field(max_length=255)
-    password: str = Field(max_length=1000)
+    email: str = Field(min_length=1, max_length=255)
+    password: str = Field(min_length=1, max_length=1000)
 
 
 class Register(Body):
@@ -157,7 +228,7 @@ class Register(Body):
 class Settings(Body):
     """PUT /api/settings."""
 
-    keep_inbound: bool | None = None
+    keep_inbound: Truth | None = None
 
 
 class Webhooks(Body):
@@ -179,6 +250,7 @@ class RegisterDevice(Body):
     device_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_chosen)]
     device_name: Name
     phone_number: str | None = Field(default=None, max_length=32)
+    pool: str | None = Field(default=None, max_length=64)
 
 
 class UpdateDevice(Body):
@@ -186,22 +258,25 @@ class UpdateDevice(Body):
 
     device_name: Name | None = None
     phone_number: str | None = Field(default=None, max_length=32)
-    is_active: bool | None = None
+    is_active: Truth | None = None
     sms_rate: Amount | None = None
-    send_delay_seconds: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
+    send_delay_seconds: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False, strict=True)
     default_sim_slot: Slot | None = None
+    pool: str | None = Field(default=None, max_length=64)
 
 
 class Claim(Body):
     """POST /api/devices/{id}/claim, ours."""
 
-    limit: int = Field(default=50, ge=0, le=1000)
+    limit: Annotated[int, Field(ge=0, le=1000, strict=True), BeforeValidator(_whole)] = 50
 
 
 class Release(Body):
     """POST /api/devices/{id}/release, ours."""
 
-    ids: list[Annotated[int, Field(ge=1, le=_LARGEST_NUMBER)]] = Field(max_length=1000)
+    ids: list[Annotated[int, Field(ge=1, le=_LARGEST_NUMBER, strict=True), BeforeValidator(_whole)]] = Field(
+        max_length=1000
+    )
 
 
 class InboundSms(Body):
@@ -210,6 +285,6 @@ class InboundSms(Body):
     message_id: str = Field(min_length=1, max_length=64)
     sender_number: str = Field(min_length=1, max_length=64)
     message: str | None = Field(default=None, max_length=50_000)
-    received_at: str | None = Field(default=None, max_length=64)
+    received_at: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | None = None
     sim_slot: Slot | None = None
     device_id: DeviceReference | None = None

@@ -15,17 +15,23 @@ from agent.upstreams.local import answers
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import NoSuchDevice
-from agent.upstreams.local.mobsms import words
+from agent.upstreams.local.mobsms import documents, words
 from agent.upstreams.local.mobsms.access import caller_of, own_message
 from agent.upstreams.local.mobsms.bodies import UpdateSms
 
 _PER_PAGE = 50
 _PageNumber = Annotated[int, Query(ge=1, le=10_000_000, description="Page number.")]
-_DeviceNumber = Annotated[int | None, Query(ge=0, le=2**53, description="Filter by device id.")]
-_Direction = Annotated[Literal["inbound", "outbound"] | None, Query(description="Filter by direction.")]
+_DeviceNumber = Annotated[
+    int | None,
+    Query(ge=0, le=2**53, description="Filter by device id.", json_schema_extra=answers.without_null),
+]
+_Direction = Annotated[
+    Literal["inbound", "outbound"] | None,
+    Query(description="Filter by direction.", json_schema_extra=answers.without_null),
+]
 _Status = Annotated[
     Literal["pending", "sent", "delivered", "failed", "cancelled", "received"] | None,
-    Query(description="Filter by status."),
+    Query(description="Filter by status.", json_schema_extra=answers.without_null),
 ]
 _SAID = {"sent": PartState.SENT, "delivered": PartState.DELIVERED, "failed": PartState.FAILED}
 _FOREIGN = "This message goes by a SIM of this gateway, which alone knows what became of it"
@@ -38,7 +44,7 @@ def add(router: APIRouter, local: Local) -> None:
 
 
 def _add_lists(router: APIRouter, local: Local) -> None:
-    @router.get("/sms", tags=["SMS"], summary="List messages")
+    @router.get("/sms", response_model=documents.Data[documents.Page], tags=["SMS"], summary="List messages")
     async def list_messages(
         request: Request,
         direction: _Direction = None,
@@ -55,17 +61,32 @@ def _add_lists(router: APIRouter, local: Local) -> None:
             found = await _pulled(local, caller, wanted, found, device_id)
         return _page(found)
 
-    @router.get("/sms/outbox", tags=["SMS"], summary="List outbound (sent) messages.")
+    @router.get(
+        "/sms/outbox",
+        response_model=documents.Data[documents.Page],
+        tags=["SMS"],
+        summary="List outbound (sent) messages.",
+    )
     async def outbox(request: Request, page: _PageNumber = 1) -> Response:
         wanted = _visible(caller_of(request), direction="outbound")
         return _page(await local.gateway.page(wanted, page, _PER_PAGE))
 
-    @router.get("/sms/inbox", tags=["SMS"], summary="List inbound (received) messages.")
+    @router.get(
+        "/sms/inbox",
+        response_model=documents.Data[documents.Page],
+        tags=["SMS"],
+        summary="List inbound (received) messages.",
+    )
     async def inbox(request: Request, page: _PageNumber = 1) -> Response:
         wanted = _visible(caller_of(request), direction="inbound")
         return _page(await local.gateway.page(wanted, page, _PER_PAGE))
 
-    @router.get("/sms/delivery-stats", tags=["SMS"], summary="Delivery statistics")
+    @router.get(
+        "/sms/delivery-stats",
+        response_model=documents.Said[documents.Statistics],
+        tags=["SMS"],
+        summary="Delivery statistics",
+    )
     async def delivery_stats(request: Request) -> Response:
         caller = caller_of(request)
         today = datetime.fromtimestamp(local.gateway.clock.utc_ms() / 1000, UTC).replace(
@@ -80,17 +101,35 @@ def _add_lists(router: APIRouter, local: Local) -> None:
 
 
 def _add_single(router: APIRouter, local: Local) -> None:
-    @router.get("/sms/{id}", tags=["SMS"], summary="Get a message")
+    @router.get(
+        "/sms/{id}",
+        response_model=documents.Data[documents.Message],
+        responses=documents.MISSING,
+        tags=["SMS"],
+        summary="Get a message",
+    )
     async def get_message(id: str, request: Request) -> Response:
         return answers.success(words.message(await own_message(local, caller_of(request), id)))
 
-    @router.put("/sms/{id}", tags=["SMS"], summary="Update a message")
+    @router.put(
+        "/sms/{id}",
+        response_model=documents.Said[documents.Outcome],
+        responses=documents.MISSING,
+        tags=["SMS"],
+        summary="Update a message",
+    )
     async def update_message(id: str, request: Request, body: UpdateSms | None = None) -> Response:
         message = await own_message(local, caller_of(request), id)
         state = await _updated(local, message, body or UpdateSms())
         return answers.success({"id": message.id, "status": words.status(state)}, "SMS updated successfully")
 
-    @router.post("/sms/{id}/cancel", tags=["SMS"], summary="Cancel a pending outbound message.")
+    @router.post(
+        "/sms/{id}/cancel",
+        response_model=documents.Said[documents.Outcome],
+        responses=documents.MISSING,
+        tags=["SMS"],
+        summary="Cancel a pending outbound message.",
+    )
     async def cancel_message(id: str, request: Request) -> Response:
         message = await own_message(local, caller_of(request), id)
         if message.direction != "outbound" or not await local.gateway.cancel(message.id):
@@ -98,7 +137,13 @@ def _add_single(router: APIRouter, local: Local) -> None:
         data = {"id": message.id, "status": words.status(MessageState.CANCELLED)}
         return answers.success(data, "SMS cancelled successfully")
 
-    @router.delete("/sms/{id}", tags=["SMS"], summary="Delete a message")
+    @router.delete(
+        "/sms/{id}",
+        response_model=documents.Done,
+        responses=documents.MISSING,
+        tags=["SMS"],
+        summary="Delete a message",
+    )
     async def delete_message(id: str, request: Request) -> Response:
         message = await own_message(local, caller_of(request), id)
         if not await local.gateway.delete(message.id):

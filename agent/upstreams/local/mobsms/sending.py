@@ -16,12 +16,14 @@ from agent.upstreams.local import answers
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import NoActiveDevice, NoSuchDevice, Target
-from agent.upstreams.local.mobsms import words
+from agent.upstreams.local.mobsms import documents, words
 from agent.upstreams.local.mobsms.access import caller_of
 from agent.upstreams.local.mobsms.bodies import SendBulk, Sending, SendSms
+from agent.upstreams.local.mobsms.premium import need_premium
 from agent.upstreams.local.mobsms.words import Row
 
 _LONGEST_KEY_CHARACTERS = 255
+_NAME = "{name}"
 _NO_DEVICE = "No active device available"
 
 
@@ -37,7 +39,9 @@ class _Item:
 def add(router: APIRouter, local: Local) -> None:
     """The two sends."""
 
-    @router.post("/sms", status_code=201, tags=["SMS"], summary="Send an SMS")
+    @router.post(
+        "/sms", response_model=documents.Said[documents.Queued], status_code=201, tags=["SMS"], summary="Send an SMS"
+    )
     async def send(body: SendSms, request: Request) -> Response:
         try:
             number = numbers.dialable(body.recipient_number, local.gateway.settings.default_region)
@@ -46,11 +50,23 @@ def add(router: APIRouter, local: Local) -> None:
         rows = await _send(local, request, body, [_Item(number, body.message, None)])
         return answers.success(rows[0], "SMS queued for sending", 201)
 
-    @router.post("/sms/bulk", status_code=201, tags=["SMS"], summary="Send bulk SMS")
+    @router.post(
+        "/sms/bulk",
+        response_model=documents.Said[list[documents.Queued]],
+        status_code=201,
+        tags=["SMS"],
+        summary="Send bulk SMS",
+    )
     async def send_bulk(body: SendBulk, request: Request) -> Response:
+        caller = caller_of(request)
+        await need_premium(local, caller.account)
+        found = [(_number(one.number, local), one.name) for one in body.recipients]
+        names = dict[str, str]()
+        if _NAME in body.message:
+            unnamed = [number for number, name in found if name is None]
+            names = await local.accounts.contact_names(caller.account, unnamed)
         items = [
-            _Item(_number(one.number, local), body.message.replace("{name}", one.name or ""), one.name)
-            for one in body.recipients
+            _Item(number, body.message.replace(_NAME, name or names.get(number, "")), name) for number, name in found
         ]
         rows = await _send(local, request, body, items)
         return answers.success(rows, "Bulk SMS queued for sending", 201)

@@ -27,6 +27,9 @@ _STATUS = {
 }
 
 
+_REFUNDED = frozenset({MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED})
+
+
 def status(state: MessageState) -> str:
     return _STATUS[state]
 
@@ -50,7 +53,7 @@ def message(found: Message, *, state: MessageState | None = None, error: str | N
         "direction": found.direction,
         "status": status(shown),
         "price": number(found.attributes.get("price")),
-        "is_charged": False,
+        "is_charged": found.attributes.get("is_charged") is True and shown not in _REFUNDED,
         "sent_at": time(found.sent_ms),
         "delivered_at": time(found.delivered_ms) if shown is not MessageState.SENT else None,
         "created_at": iso_utc(found.created_ms),
@@ -73,7 +76,7 @@ def claimed(found: Message, now_ms: int) -> Row:
     return {**message(found), "sim_slot": found.attributes.get("sim_slot"), "valid_for_s": left}
 
 
-def device(found: DeviceView, default: int | None, last_seen_ms: int | None) -> Row:
+def device(found: DeviceView, default: int | None, last_seen_ms: int | None, *, is_online: bool) -> Row:
     return {
         "id": found.number,
         "device_id": found.device_id,
@@ -86,6 +89,8 @@ def device(found: DeviceView, default: int | None, last_seen_ms: int | None) -> 
         "default_sim_slot": found.default_sim_slot,
         "is_remote": found.route is None,
         "last_seen_at": time(last_seen_ms),
+        "is_online": is_online,
+        "pool": found.pool,
     }
 
 

@@ -1,0 +1,106 @@
+"""Carries out the rungs of `recovery`: on the port, on the modem, on the USB bus, on its power.
+
+Each ends within its own deadline and none raises for a modem that does not react: whether it helped is seen when the
+port is opened the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from drivers.api import OpenError, SessionLost
+from drivers.at import commands, link, ports, profiles, startup
+from drivers.at.channel import Channel, CommandTimeout
+from drivers.at.recovery import Rung
+from drivers.at.settings import AtSettings
+
+RADIO_PAUSE_S = 5.0
+"""Between radio off and on: the network has to notice (modem.md 2.9)."""
+
+_AT_S = 5.0
+_REBOOT_S = 10.0
+_TOTAL_S = 240.0
+_POWER_S = 60.0
+
+_log = structlog.get_logger("recovery")
+
+
+def available(settings: AtSettings, device: str, roots: ports.Roots) -> frozenset[Rung]:
+    """Return the rungs that can be tried on this modem."""
+    found = {Rung.RADIO, Rung.DEFAULTS, Rung.REBOOT}
+    if not ports.is_network(device):
+        found.add(Rung.REOPEN)
+    if ports.usb_device(device, roots) is not None:
+        found.add(Rung.USB)
+    if settings.power_cycle:
+        found.add(Rung.POWER)
+    return frozenset(found)
+
+
+async def carry_out(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> None:
+    """Do it. Never raises for what a sick modem or a missing permission does."""
+    try:
+        async with asyncio.timeout(_TOTAL_S):
+            match rung:
+                case Rung.REOPEN:
+                    await link.toggle_dtr(device)
+                case Rung.RADIO | Rung.DEFAULTS | Rung.REBOOT:
+                    await _on_modem(rung, settings, device, roots, route)
+                case Rung.USB:
+                    await ports.reset_usb(device, roots)
+                case Rung.POWER:
+                    await _run(settings.power_cycle or ())
+                case Rung.ALERT:
+                    pass
+    except (OpenError, SessionLost, OSError, TimeoutError) as error:
+        _log.info("rung_failed", route=route, rung=rung.value, reason=str(error))
+
+
+async def _on_modem(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> None:
+    channel = Channel(route=route)
+    try:
+        await link.connect(channel, device, baud_rate=settings.baud_rate, rtscts=settings.rtscts, roots=roots)
+        await channel.resynchronise(_AT_S, settled=False)
+        match rung:
+            case Rung.RADIO:
+                await channel.exchange(commands.RADIO_OFF)
+                await asyncio.sleep(RADIO_PAUSE_S)
+                await channel.exchange(commands.FUNCTION_FULL)
+            case Rung.DEFAULTS:
+                await channel.exchange(commands.FACTORY_SETTINGS)
+            case _:
+                await _reboot(channel)
+    finally:
+        await channel.close()
+
+
+async def _reboot(channel: Channel) -> None:
+    """Try the vendor's commands in order, until one is taken or the modem falls silent over it."""
+    identity = await startup.identify(channel)
+    for text in profiles.choose(identity.manufacturer, identity.model).reboot:
+        try:
+            answer = await channel.exchange(commands.raw(text, _REBOOT_S))
+        except CommandTimeout:
+            return
+        if answer.is_ok:
+            return
+
+
+async def _run(command: tuple[str, ...]) -> None:
+    """Run the configured command, without a shell; its output is nobody's."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(_POWER_S):
+            status = await process.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if status != 0:
+        raise OSError(f"{command[0]} ended with status {status}")

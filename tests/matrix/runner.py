@@ -1,0 +1,163 @@
+"""One case: a simulated modem, the daemon's route on it, messages both ways, and faults in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import config, daemon
+from agent.clock import Clock
+from agent.gateway import Gateway
+from agent.journal.listing import Filter
+from agent.journal.store import Journal
+from agent.model import Job, MessageState
+from agent.route import RouteState
+from drivers.simulator.control import ControlError
+from drivers.simulator.process import SimulatorError, SimulatorProcess
+from tests.matrix import evidence
+from tests.matrix.cases import Case
+
+TIMING = ("--radio-time", "0.03", "--report-delay", "0.05", "--boot-time", "0.4", "--retry", "0.2")
+ROUTE = {"submit_timeout_s": 1.5, "sweep_interval_s": 2.0}
+_SENT = (MessageState.SENT, MessageState.DELIVERED)
+_POLL_S = 0.05
+_READY_S = 30.0
+_LONG = " and so on, until one part does not hold it any more" * 4
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one case came to; no problems is what is asked for."""
+
+    personality: str
+    case: str
+    problems: list[str] = field(default_factory=list)
+    fired: int = 0
+    flagged: int = 0
+    violations: int = 0
+    took_s: float = 0.0
+    resumed_s: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        return not self.problems
+
+
+@contextlib.asynccontextmanager
+async def gateway_on(directory: Path, ports: dict[str, Path], **keys: Any) -> AsyncIterator[Gateway]:
+    """The daemon's gateway with a route per port; nothing of it is faked."""
+    routes = [{"name": name, "port": str(port), **ROUTE, **keys} for name, port in ports.items()]
+    settings = {"state_dir": str(directory), "clock": "trusted", "unknown_wait_s": 1}
+    loaded = config.parse({"agent": settings, "route": routes})
+    clock = Clock("trusted")
+    journal = Journal(directory / "journal.db")
+    await journal.start(clock.utc_ms())
+    gateway = await daemon.build(loaded, journal, clock)
+    tasks = [asyncio.create_task(route.run()) for route in gateway.routes.values()]
+    try:
+        yield gateway
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await journal.close()
+
+
+async def until(is_done: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Poll. Raises: TimeoutError with what did not happen."""
+    deadline = time.monotonic() + timeout_s
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout_s:.0f} s: {what}")
+        await asyncio.sleep(_POLL_S)
+
+
+async def run_case(directory: Path, personality: str, case: Case, *, outbound: int = 40, inbound: int = 20) -> Outcome:
+    """Run one field of the matrix; a problem is a sentence in the outcome, never an exception."""
+    outcome = Outcome(personality, case.name)
+    started = time.monotonic()
+    flags = [*TIMING, "--personality", personality, *(("--pin", case.pin) if case.pin else ())]
+    with SimulatorProcess(directory / "sim", *flags) as simulator:
+        keys = {"pin": case.pin} if case.pin else {}
+        async with gateway_on(directory, {"sim": simulator.ports[0]}, **keys) as gateway:
+            try:
+                await _play(simulator, gateway, case, outcome, outbound, inbound)
+            except (TimeoutError, SimulatorError, ControlError, OSError) as error:
+                outcome.problems.append(f"{type(error).__name__}: {error}")
+            view = gateway.routes["sim"].view()
+            if outcome.problems:
+                outcome.problems.append(f"route: {view.state}, {view.problem}")
+    outcome.took_s = time.monotonic() - started
+    return outcome
+
+
+async def _play(
+    simulator: SimulatorProcess, gateway: Gateway, case: Case, outcome: Outcome, outbound: int, inbound: int
+) -> None:
+    route = gateway.routes["sim"]
+    await until(lambda: route.view().state is RouteState.READY, _READY_S, "the route is ready")
+    jobs = {f"+4915110000{n:03d}": f"out {n}{_LONG if n % 16 == 7 else ''}" for n in range(outbound)}
+    texts = [f"in {n}{_LONG if n % 16 == 7 else ''}" for n in range(inbound)]
+    accepted = await gateway.accept("cli", [Job(number, text, route="sim") for number, text in jobs.items()])
+    await until(lambda: len(simulator.events("air")) >= min(3, outbound), _READY_S, "the first messages went")
+    half = inbound // 2
+    for n, text in enumerate(texts[:half]):
+        simulator.control.deliver(f"+49170{n:07d}", text)
+    for fault in case.faults:
+        simulator.control.fault(fault.name, 0, fault.times, **fault.parameters)
+    for n, text in enumerate(texts[half:], half):
+        simulator.control.deliver(f"+49170{n:07d}", text, delay_s=0.05 * (n - half))
+    if case.helps is not None:
+        await until(lambda: route.view().state is RouteState.BLOCKED, case.timeout_s, "the route asks for a person")
+        simulator.control.request(**case.helps)
+        await route.retry_pin()  # as `phonebridge pin --retry` does, instead of half a minute's patience
+    ids = {item.message_id: number for item, number in zip(accepted, jobs, strict=True)}
+
+    async def all_out() -> None:
+        for message_id in ids:
+            while (await _message(gateway, message_id)).state not in _SENT:
+                await asyncio.sleep(_POLL_S)
+
+    try:
+        async with asyncio.timeout(case.timeout_s):
+            await all_out()
+            while len(await _received(gateway)) < inbound:
+                await asyncio.sleep(_POLL_S)
+            await _settled(gateway)
+    except TimeoutError:
+        outcome.problems.append(f"not done within {case.timeout_s:.0f} s")
+    messages = [await _message(gateway, message_id) for message_id in ids]
+    parts = {message.number: message.parts for message in messages}
+    flagged = {message.number for message in messages if message.may_be_double}
+    events = simulator.events()
+    fired = evidence.fired_in_flight(events, [fault.name for fault in case.faults])
+    outcome.problems += [f"never fired in flight: {name}" for name, count in fired.items() if not count]
+    outcome.problems += evidence.faults_of_outbound(evidence.aired(events), parts, flagged)
+    outcome.problems += evidence.faults_of_inbound(await _received(gateway), texts)
+    names = [event["event"] for event in events]
+    outcome.problems += [f"{name} in the log" for name in case.forbidden if name in names]
+    outcome.fired = sum(fired.values())
+    outcome.flagged = len(flagged)
+    outcome.violations = names.count("violation")
+
+
+async def _settled(gateway: Gateway) -> None:
+    """A resend may still come for what counts as sent already: wait until nothing is queued."""
+    while await gateway.queue_length():
+        await asyncio.sleep(_POLL_S)
+
+
+async def _message(gateway: Gateway, message_id: int | None) -> Any:
+    message = await gateway.message(message_id or 0)
+    assert message is not None
+    return message
+
+
+async def _received(gateway: Gateway) -> list[str]:
+    page = await gateway.page(Filter(states=(MessageState.RECEIVED,)), 1, 200)
+    return [message.text for message in page.messages]

@@ -1,0 +1,71 @@
+"""One slow, then dead modem among sixteen: the others' rate in the same run, before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from itertools import pairwise
+from pathlib import Path
+
+from agent.gateway import Gateway
+from agent.model import Job
+from agent.route import RouteState
+from drivers.simulator.process import SimulatorProcess
+from tests.matrix.runner import gateway_on, until
+from tests.prove.figures import Figures
+
+_MODEMS = 16
+_RADIO_S = 0.25
+_TOLERATED = 1.1
+_TOLERATED_SHORT = 1.5  # few messages, beside other tests on the same cores
+
+
+def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
+    """All healthy, then modem 0 slow, then modem 0 dead; the same work for the other fifteen each time."""
+    del seed
+    tolerated = _TOLERATED_SHORT if short else _TOLERATED
+    asyncio.run(_prove(directory, figures, count=4 if short else 16, tolerated=tolerated))
+
+
+async def _prove(directory: Path, figures: Figures, *, count: int, tolerated: float) -> None:
+    flags = ("--radio-time", str(_RADIO_S), "--report-delay", "0.2")
+    with SimulatorProcess(directory / "sim", *flags, modems=_MODEMS) as simulator:
+        ports = {f"sim{number}": port for number, port in enumerate(simulator.ports)}
+        async with gateway_on(directory, ports, submit_timeout_s=20) as gateway:
+            await until(
+                lambda: all(route.view().state is RouteState.READY for route in gateway.routes.values()),
+                30.0,
+                "all routes are ready",
+            )
+            healthy = await _round(simulator, gateway, "healthy", count)
+            simulator.control.fault("late_answer", 0, 0, seconds=2.0)
+            slow = await _round(simulator, gateway, "slow", count)
+            simulator.control.request("clear_faults", 0)
+            simulator.control.fault("hang", 0, 1, at="now")
+            dead = await _round(simulator, gateway, "dead", count)
+    figures.state("seconds per message of the other 15, all healthy (radio 0.25 s)", f"{healthy:.3f}")
+    for what, pace in (("one answers 2 s late", slow), ("one is dead", dead)):
+        ratio = pace / healthy
+        figures.expect(f"16 modems, {what}: others' time per message, ratio", f"{ratio:.3f}", ratio <= tolerated)
+
+
+async def _round(simulator: SimulatorProcess, gateway: Gateway, word: str, count: int) -> float:
+    """Give every route `count` messages; the median gap between two of a healthy modem, in seconds."""
+    before = len(simulator.events("air"))
+    jobs = [
+        Job(f"+49151{number:02d}{n:06d}", f"{word} {n}", route=f"sim{number}")
+        for n in range(count)
+        for number in range(_MODEMS)
+    ]
+    await gateway.accept("cli", jobs)
+    wanted = count * (_MODEMS - 1)
+
+    def fresh() -> list[dict[str, object]]:
+        return [event for event in simulator.events("air")[before:] if event["modem"] != 0]
+
+    await until(lambda: len(fresh()) >= wanted, 60.0, f"{wanted} messages of the others, {word}")
+    gaps: list[float] = []
+    for number in range(1, _MODEMS):
+        at = [event["mono_s"] for event in fresh() if event["modem"] == number]
+        gaps += [later - earlier for earlier, later in pairwise(at)]  # type: ignore[operator]
+    return statistics.median(gaps)

@@ -1,0 +1,17 @@
+"""The short form of `make prove WHAT=local-server`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.prove.figures import Figures
+from tests.prove.local_server import CHECKS
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_local_server(name: str, tmp_path: Path) -> None:
+    figures = Figures(name)
+    CHECKS[name](tmp_path, figures, short=True, seed=20261123)
+    assert figures.misses == []
