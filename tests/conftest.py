@@ -22,8 +22,13 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
     pytest.fail(f"leaked tasks: {left}")
 
 
+# They take longest, so they begin: a worker that got one last would keep the other waiting.
+_LONG = ("tests/prove/", "tests/matrix/")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The guard is set up first, and so looks last."""
+    """The guard is set up first, and so looks last. Long tests come first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             names = item.fixturenames

@@ -14,11 +14,11 @@ from tests.prove.stage import Stage
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """All four ways, on the documented-only server and on our own local server."""
     random.seed(seed)
-    count, radio_s = (8, 0.2) if short else (60, 1.0)
+    count, radio_s = (6, 0.1) if short else (60, 1.0)
     for kind in ("documented", "local"):
         _by_slot(directory / f"{kind}-slot", figures, kind, count, radio_s)
         _spread(directory / f"{kind}-any", figures, kind, count, radio_s)
-        _delayed(directory / f"{kind}-delay", figures, kind, 4 if short else 60, 1.0 if short else 3.0, radio_s)
+        _delayed(directory / f"{kind}-delay", figures, kind, 3 if short else 60, 1.0 if short else 3.0, radio_s)
 
 
 def _stage(directory: Path, kind: str, radio_s: float) -> Stage:

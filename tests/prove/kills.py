@@ -54,11 +54,11 @@ class Traffic:
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """Random kills with both policies, every named point, and a server that is away meanwhile."""
     rng = random.Random(seed)
-    kills, out, inward = (3, 24, 6) if short else (30, 200, 50)
+    kills, out, inward = (2, 16, 4) if short else (30, 200, 50)
     _random(directory / "resend", figures, rng, kills, out, inward, "resend", away_s=0.0)
     _random(directory / "fail", figures, rng, kills, out, inward, "fail", away_s=0.0)
-    _random(directory / "away", figures, rng, 2 if short else 10, out, inward, "resend", away_s=3.0 if short else 120.0)
-    points = rng.sample(sorted(POINTS), 3) if short else sorted(POINTS)
+    _random(directory / "away", figures, rng, 1 if short else 10, out, inward, "resend", away_s=3.0 if short else 120.0)
+    points = rng.sample(sorted(POINTS), 2) if short else sorted(POINTS)
     for point in points:
         _point(directory / point, figures, rng, point)
 

@@ -18,7 +18,7 @@ _PROMISED_MB = 50.0
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """VmRSS after work, an outage and idling; import time; start to first submit."""
     del seed
-    out, inward, outage_s, idle_s = (60, 10, 2.0, 3.0) if short else (1000, 100, 30.0, 600.0)
+    out, inward, outage_s, idle_s = (40, 6, 1.0, 1.0) if short else (1000, 100, 30.0, 600.0)
     directory.mkdir(parents=True, exist_ok=True)
     certificates = make_certificates(directory)
     with Stage(directory, "--radio-time", "0.02", "--report-delay", "0.1", certificates=certificates) as stage:
