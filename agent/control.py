@@ -22,7 +22,8 @@ from agent.config import Config
 from agent.endpoint import GROUP, LONGEST_LINE_OCTETS, Refusal
 from agent.gateway import Gateway
 from agent.journal.schema import JournalError
-from agent.operations import OPERATIONS, Fields, Refused
+from agent.operations import OPERATIONS
+from agent.request import Fields, Refused
 from drivers.api import DriverError
 
 _log = structlog.get_logger("control")

@@ -7,96 +7,26 @@ added, none is renamed.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import agent
+from agent import operations_local
 from agent.clock import iso_utc
-from agent.endpoint import KEY_FILE, Refusal
+from agent.endpoint import Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
-from agent.hooks import Delivery, problem_of
 from agent.journal.listing import Filter
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, is_ended
 from agent.plan_view import described
+from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell, time_of
 from agent.route import RouteView
 
 CLI_UPSTREAM = "cli"
-_LONGEST_PAGE = 200
-_LONGEST_TEXT_CHARACTERS = 40_000
 _LONGEST_COMMAND_CHARACTERS = 1000
 _LONGEST_COMMAND_S = 180.0
 _LONGEST_USSD_CHARACTERS = 160
 _started = time.monotonic()
-
-Answer = dict[str, Any]
-Tell = Callable[[Answer], Awaitable[None]]
-
-
-class Refused(Exception):
-    """Not carried out. `str()` is one sentence for a person."""
-
-    def __init__(self, sentence: str, kind: Refusal = Refusal.FAILED) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-
-
-class Fields:
-    """The fields of one request, checked as they are taken. Every method raises Refused."""
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self._raw = raw
-
-    def text(self, key: str, *, at_most_characters: int = 1000) -> str:
-        value = self._raw.get(key)
-        if not isinstance(value, str):
-            raise Refused(f"{key} is missing or not a text", Refusal.USAGE)
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise Refused(f"{key} has half a surrogate pair, which is no character", Refusal.USAGE)
-        if len(value) > at_most_characters:
-            raise Refused(f"{key} has more than {at_most_characters} characters", Refusal.USAGE)
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        return None if self._raw.get(key) is None else self.text(key)
-
-    def number(self, key: str, default: int | None, lowest: int, highest: int) -> int | None:
-        value = self._raw.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-            raise Refused(f"{key} is a whole number from {lowest} to {highest}", Refusal.USAGE)
-        return value
-
-    def seconds(self, key: str, default: float, highest: float) -> float:
-        value = self._raw.get(key, default)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= highest:
-            raise Refused(f"{key} is a number of seconds up to {highest:g}", Refusal.USAGE)
-        return float(value)
-
-    def octets(self, key: str) -> bytes | None:
-        """Given in hexadecimal; None where the key is missing."""
-        if self._raw.get(key) is None:
-            return None
-        try:
-            return bytes.fromhex(self.text(key, at_most_characters=2 * _LONGEST_TEXT_CHARACTERS))
-        except ValueError as error:
-            raise Refused(f"{key} is not hexadecimal", Refusal.USAGE) from error
-
-    def flag(self, key: str) -> bool:
-        return self._raw.get(key) is True
-
-    def texts(self, key: str) -> list[str] | None:
-        """None where the key is missing."""
-        value = self._raw.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise Refused(f"{key} is a list of texts", Refusal.USAGE)
-        return value
-
 
 # --- messages ---------------------------------------------------------------------------------------
 
@@ -124,7 +54,7 @@ def _job(gateway: Gateway, fields: Fields) -> Job:
     data = fields.octets("data")
     job = Job(
         recipient=fields.text("number"),
-        text="" if data is not None else fields.text("text", at_most_characters=_LONGEST_TEXT_CHARACTERS),
+        text="" if data is not None else fields.text("text", at_most_characters=LONGEST_TEXT_CHARACTERS),
         route=fields.optional_text("route"),
         sim_slot=fields.number("sim_slot", None, 0, 63),
         priority=fields.number("priority", 0, MIN_PRIORITY, MAX_PRIORITY) or 0,
@@ -183,7 +113,7 @@ async def _page(gateway: Gateway, fields: Fields, direction: str | None) -> Answ
             f"{str(error).split(' is ', maxsplit=1)[0]} is no state; known are {known}", Refusal.USAGE
         ) from error
     number = fields.number("page", 1, 1, 10**9) or 1
-    per_page = fields.number("limit", 20, 1, _LONGEST_PAGE) or 1
+    per_page = fields.number("limit", 20, 1, LONGEST_PAGE) or 1
     page = await gateway.page(Filter(direction=direction, states=states), number, per_page)
     return {
         "page": page.page,
@@ -289,128 +219,6 @@ def _route(gateway: Gateway, name: str) -> Any:
         raise Refused(str(error), Refusal.USAGE) from error
 
 
-# --- keys of the local server -----------------------------------------------------------------------
-
-
-async def _new_key(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    owner = await gateway.accounts.owner()
-    made = await gateway.accounts.create_token(owner, fields.text("name", at_most_characters=100))
-    return {"id": made.token.id, "name": made.token.name, "key": made.plaintext}
-
-
-async def _list_keys(gateway: Gateway, _: Fields, __: Tell) -> Answer:
-    owner = await gateway.accounts.owner()
-    return {
-        "generated": await _generated_key(gateway),
-        "keys": [
-            {
-                "id": token.id,
-                "name": token.name,
-                "abilities": list(token.abilities),
-                "created_at": iso_utc(token.created_ms),
-                "last_used_at": _time(last_used_ms),
-            }
-            for token, last_used_ms in await gateway.accounts.tokens(owner)
-        ],
-    }
-
-
-async def _revoke_key(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    token_id = fields.number("id", None, 1, 10**15)
-    if token_id is None:
-        raise Refused("id is missing", Refusal.USAGE)
-    if not await gateway.accounts.revoke(await gateway.accounts.owner(), token_id):
-        raise Refused(f"there is no key {token_id}; `phonebridge key list` lists them")
-    return {"id": token_id}
-
-
-async def _generated_key(gateway: Gateway) -> Answer | None:
-    """The key that the local server made for itself, as long as it is the one that counts."""
-    file = gateway.settings.state_dir / KEY_FILE
-    try:
-        key = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not key or await gateway.accounts.caller(key.encode()) is None:
-        return None
-    return {"key": key, "file": str(file)}
-
-
-# --- webhooks of the local server -------------------------------------------------------------------
-
-
-async def _list_hooks(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    state = fields.optional_text("state")
-    if state not in (None, "waiting", "done", "given_up"):
-        raise Refused(f'state is "waiting", "done" or "given_up", not "{state}"', Refusal.USAGE)
-    limit = fields.number("limit", 20, 1, _LONGEST_PAGE) or 1
-    page = await gateway.hooks.deliveries(
-        None,
-        state=state,
-        message_id=fields.number("message", None, 1, 10**15),
-        page=fields.number("page", 1, 1, 10**9) or 1,
-        per_page=limit,
-    )
-    return {"total": page.total, "deliveries": [_delivery(one) for one in page.deliveries]}
-
-
-async def _replay_hook(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    delivery_id = fields.number("id", None, 1, 10**15)
-    if delivery_id is None:
-        raise Refused("id is missing", Refusal.USAGE)
-    found = await gateway.hooks.replay(None, delivery_id)
-    if found is None:
-        raise Refused(f"there is no webhook call {delivery_id}; `phonebridge hooks list` lists them")
-    return _delivery(found)
-
-
-async def _test_hook(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    """Call an address, or the owner's own webhook for status."""
-    owner = await gateway.accounts.owner()
-    url = fields.optional_text("url")
-    if url is None:
-        account = await gateway.accounts.account(owner)
-        url = account.webhook_status or account.webhook_incoming if account is not None else None
-    if url is None:
-        raise Refused("no webhook is set; give an address to call", Refusal.USAGE)
-    if (problem := problem_of(url)) is not None:
-        raise Refused(f"this cannot be called: {problem}", Refusal.USAGE)
-    now = iso_utc(gateway.clock.utc_ms())
-    body = {
-        "event": "status",
-        "data": {"id": 0, "message_id": "test", "status": "sent", "test": True},
-        "timestamp": now,
-    }
-    return _delivery(await gateway.hooks.test(owner, url, json.dumps(body)))
-
-
-async def _hook_secret(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
-    owner = await gateway.accounts.owner()
-    if fields.flag("rotate"):
-        return {"secret": await gateway.hooks.rotate_secret(owner)}
-    return {"secret": await gateway.hooks.secret(owner)}
-
-
-def _delivery(found: Delivery) -> Answer:
-    return {
-        "id": found.id,
-        "account": found.account,
-        "message": found.message_id,
-        "url": found.url,
-        "state": found.state,
-        "tries": found.tries,
-        "next_try_at": _time(found.due_ms),
-        "last_status": found.last_status,
-        "last_error": found.last_error,
-        "last_answer": found.last_answer,
-        "took_ms": found.took_ms,
-        "tried_at": _time(found.tried_ms),
-        "created_at": iso_utc(found.created_ms),
-        "done_at": _time(found.done_ms),
-        "body": found.body,
-    }
-
-
 # --- what the answers hold --------------------------------------------------------------------------
 
 
@@ -437,8 +245,8 @@ def _message(message: Message) -> Answer:
         "remote_id": message.remote_id,
         "may_be_double": message.may_be_double,
         "created_at": iso_utc(message.created_ms),
-        "sent_at": _time(message.sent_ms),
-        "delivered_at": _time(message.delivered_ms),
+        "sent_at": time_of(message.sent_ms),
+        "delivered_at": time_of(message.delivered_ms),
         "kind": message.kind.value,
         "details": message.details,
     }
@@ -498,12 +306,6 @@ def _upstream_view(view: UpstreamView) -> Answer:
     }
 
 
-def _time(utc_ms: int | None) -> str | None:
-    return None if utc_ms is None else iso_utc(utc_ms)
-
-
-Operation = Callable[[Gateway, Fields, Tell], Awaitable[Answer]]
-
 OPERATIONS: dict[str, Operation] = {
     "status": _status,
     "send": _send,
@@ -519,11 +321,5 @@ OPERATIONS: dict[str, Operation] = {
     "at": _at,
     "ussd": _ussd,
     "pin": _pin,
-    "key new": _new_key,
-    "key list": _list_keys,
-    "key revoke": _revoke_key,
-    "hooks list": _list_hooks,
-    "hooks replay": _replay_hook,
-    "hooks test": _test_hook,
-    "hooks secret": _hook_secret,
+    **operations_local.OPERATIONS,
 }

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.operations import OPERATIONS, Fields, Refused
+from agent.operations import OPERATIONS
+from agent.request import Fields, Refused
 from drivers.api import DriverError, OpenContext, PersonNeeded
 from tests.agent.fakes import Box, FakeDriver, FakeModem
 
