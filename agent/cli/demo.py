@@ -6,18 +6,21 @@ import contextlib
 import getpass
 import json
 import shlex
+import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from agent.cli import output
+from agent.cli import PROGRAM, output
 from agent.cli.exits import Exit
 from agent.cli.options import AsJson
 
@@ -119,12 +122,22 @@ def _invite(stage: Stage, *, as_json: bool) -> None:
         return
     output.write(f"""
 Look at it:                  {page}
+Log in there with the key:   {stage.key}
 From another computer first: {tunnel}
 Send one yourself:
   {curl}
 See what became of it:
-  phonebridge messages --full -c {stage.config}
+  {_program()} messages --full -c {stage.config}
 Ctrl-C ends it all.""")
+
+
+def _program() -> str:
+    """The command as it can be typed here: a virtual environment's is not on the path."""
+    program = Path(sys.executable).with_name(PROGRAM)
+    if shutil.which(PROGRAM) == str(program):
+        return PROGRAM
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
 
 
 def curl_line(address: str, key: str) -> str:

@@ -45,6 +45,10 @@ def test_the_curl_line_works_as_it_stands_and_ctrl_c_ends_it_all(tmp_path: Path)
         curl = next(line for line in shown.splitlines() if line.lstrip().startswith("curl"))
         sent = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True, timeout=20)
         assert json.loads(sent.stdout)["success"] is True
+        look = next(line for line in shown.splitlines() if " messages --full " in line)
+        # Only asked for its help: a test's folder is too deep for the path of a control socket.
+        program = look.split(" messages ")[0].strip()
+        assert subprocess.run(["sh", "-c", f"{program} messages --help"], capture_output=True, check=True).stdout
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
     assert list(tmp_path.iterdir()) == []
