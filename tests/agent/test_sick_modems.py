@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, daemon
-from agent.clock import Clock
 from agent.gateway import Gateway
-from agent.journal.store import Journal
 from agent.model import Job, MessageState
 from agent.route import RouteState, RouteView
 from drivers.simulator.process import SimulatorProcess
+from tests import own_gateway
 
 FLAGS = ("--radio-time", "0.05", "--report-delay", "0.1", "--boot-time", "0.3")
 TO = "+4915112345678"
@@ -29,21 +27,8 @@ async def running(directory: Path, simulator: SimulatorProcess, **route_keys: ob
         {"name": name, "port": str(port), **(route_keys if name == "sick" else {})}
         for name, port in zip(names, simulator.ports, strict=True)
     ]
-    loaded = config.parse(
-        {"agent": {"state_dir": str(directory), "clock": "trusted", "unknown_wait_s": 1}, "route": routes}
-    )
-    clock = Clock("trusted")
-    journal = Journal(directory / "journal.db")
-    await journal.start(clock.utc_ms())
-    gateway = await daemon.build(loaded, journal, clock)
-    tasks = [asyncio.create_task(route.run()) for route in gateway.routes.values()]
-    try:
+    async with own_gateway.running(directory, routes) as gateway:
         yield gateway
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await journal.close()
 
 
 async def until(is_done: Callable[[], bool], timeout_s: float = 15.0) -> None:

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import config, daemon
-from agent.clock import Clock
 from agent.gateway import Gateway
 from agent.journal.listing import Filter
-from agent.journal.store import Journal
 from agent.model import Job, MessageState
 from agent.route import RouteState
 from drivers.simulator.control import ControlError
 from drivers.simulator.process import SimulatorError, SimulatorProcess
+from tests import own_gateway
 from tests.matrix import evidence
 from tests.matrix.cases import Case
 
@@ -52,20 +50,8 @@ class Outcome:
 async def gateway_on(directory: Path, ports: dict[str, Path], **keys: Any) -> AsyncIterator[Gateway]:
     """The daemon's gateway with a route per port; nothing of it is faked."""
     routes = [{"name": name, "port": str(port), **ROUTE, **keys} for name, port in ports.items()]
-    settings = {"state_dir": str(directory), "clock": "trusted", "unknown_wait_s": 1}
-    loaded = config.parse({"agent": settings, "route": routes})
-    clock = Clock("trusted")
-    journal = Journal(directory / "journal.db")
-    await journal.start(clock.utc_ms())
-    gateway = await daemon.build(loaded, journal, clock)
-    tasks = [asyncio.create_task(route.run()) for route in gateway.routes.values()]
-    try:
+    async with own_gateway.running(directory, routes) as gateway:
         yield gateway
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await journal.close()
 
 
 async def until(is_done: Callable[[], bool], timeout_s: float, what: str) -> None:
