@@ -153,8 +153,10 @@ class Job:
     `remote_id` makes acceptance idempotent per upstream. `route` names one of our routes, `device` a remote
     device's number in the local server; with neither, `sim_slot` decides, else any route takes it.
     `created_ms` is when the server says it was made (UTC ms). `data` goes instead of the text, `port` is the
-    application port it is for, `is_flash` has it shown at once (class 0). `attributes` belong to the dialect and
-    come back untouched. Numbers and texts are as given; the gateway validates.
+    application port it is for, `is_flash` has it shown at once (class 0). `starts_ms` is the UTC ms before which it
+    is not sent, and not on a clock that may be wrong. `bundle` is the server's id for one message to several
+    recipients, which are a job each. `attributes` belong to the dialect and come back untouched. Numbers and texts
+    are as given; the gateway validates.
     """
 
     recipient: str
@@ -172,6 +174,9 @@ class Job:
     is_flash: bool = False
     port: int | None = None
     data: bytes | None = None
+    starts_ms: int | None = None
+    wants_report: bool = True
+    bundle: str | None = None
 
     @property
     def details(self) -> dict[str, str | int | float | bool | None]:
@@ -216,6 +221,8 @@ class Message:
     attributes: dict[str, str | int | float | bool | None]
     kind: MessageKind = MessageKind.TEXT
     details: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    starts_ms: int | None = None
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

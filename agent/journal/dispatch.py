@@ -30,6 +30,8 @@ _REFERENCES = 256
 # Waits of a part that is not to blame (no service, SIM refused), doubling from the first to the longest.
 _NOT_READY_FIRST_S = 2.0
 _NOT_READY_LONGEST_S = 60.0
+# A scheduled start is looked at this often: the wall clock may be set, or become right, meanwhile.
+_LONGEST_START_WAIT_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,7 @@ def _blocked_upstreams(connection: sqlite3.Connection, route: str, now: Instant)
 _CANDIDATE = """
 SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms FROM queue q
 WHERE q.route = :route AND q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
+  AND (q.starts_ms IS NULL OR q.starts_ms <= :utc)
   AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND q.upstream NOT IN ({blocked})))
   AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.recipient = q.recipient AND a.outcome IN ('open', 'unknown')
                   AND a.outcome = 'unknown')
@@ -314,6 +317,8 @@ def _candidate(
             {
                 "route": route,
                 "now": now.boot_ms,
+                # No schedule fires on a clock that may be wrong (DESIGN decision 10).
+                "utc": now.utc_ms if call.clock_is_right else -1,
                 "iccid": call.iccid,
                 "urgent": URGENT_PRIORITY,
                 "blocked": is_route_blocked,
@@ -337,13 +342,19 @@ def _next_due(
     is_held_up = False
     for route in (call.name, "") if call.takes_any else (call.name,):
         due, ready = connection.execute(
-            "SELECT min(CASE WHEN due_boot_ms > ?2 THEN due_boot_ms END), max(due_boot_ms <= ?2) "
-            "FROM queue WHERE route = ?1",
-            (route, now.boot_ms),
+            "SELECT min(CASE WHEN due_boot_ms > ?2 THEN due_boot_ms END), "
+            "max(due_boot_ms <= ?2 AND (starts_ms IS NULL OR starts_ms <= ?3)) FROM queue WHERE route = ?1",
+            (route, now.boot_ms, now.utc_ms if call.clock_is_right else -1),
         ).fetchone()
         if due is not None:
             waits.append(due)
         is_held_up = is_held_up or bool(ready)
+    start = connection.execute(
+        "SELECT min(starts_ms) FROM queue WHERE starts_ms > ?1", (now.utc_ms if call.clock_is_right else -1,)
+    ).fetchone()[0]
+    if start is not None:
+        # Looked at again soon, since the wall clock may be set meanwhile.
+        waits.append(now.boot_ms + min(_LONGEST_START_WAIT_MS, max(0, start - now.utc_ms) or _LONGEST_START_WAIT_MS))
     if is_held_up:
         if route_wait_ms:
             waits.append(now.boot_ms + route_wait_ms)
@@ -370,7 +381,9 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
     connection.execute(
         "UPDATE part SET tries = tries + 1 WHERE message_id = ? AND sequence = ?", (message_id, sequence)
     )
-    asks = call.reports_asked and evidence.can_tell_reports_apart(connection, call.iccid, now)
+    asks = (
+        call.reports_asked and message["wants_report"] and evidence.can_tell_reports_apart(connection, call.iccid, now)
+    )
     attempt_id = connection.execute(
         "INSERT INTO attempt (message_id, sequence, route, iccid, recipient, recipient_tail, at_ms, boot_id, "
         "boot_ms, report_asked, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
@@ -386,6 +399,8 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
         at_ms=now.utc_ms, kind="sending", route=call.name,
     )  # fmt: skip
     valid_for_ms = message["valid_for_ms"]
+    if valid_for_ms is not None and message["starts_ms"] is not None:
+        valid_for_ms = max(1000, message["expires_ms"] - now.utc_ms)
     return Claim(
         attempt_id=int(attempt_id or 0),
         message_id=message_id,

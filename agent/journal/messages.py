@@ -250,9 +250,9 @@ def requeue(
     """
     connection.execute(
         "INSERT INTO queue (message_id, route, iccid, follows, upstream, recipient, priority, accepted_boot_ms, "
-        "due_boot_ms, since_utc_ms, wait_ms, expires_ms) "
+        "due_boot_ms, since_utc_ms, wait_ms, expires_ms, starts_ms) "
         "SELECT id, CASE WHEN ? THEN coalesce(route, wanted_route, '') ELSE coalesce(wanted_route, '') END, "
-        "iccid, ?, upstream, number, priority, ?, ?, ?, ?, CASE WHEN ? THEN NULL ELSE expires_ms END "
+        "iccid, ?, upstream, number, priority, ?, ?, ?, ?, CASE WHEN ? THEN NULL ELSE expires_ms END, starts_ms "
         "FROM message WHERE id = ? "
         "ON CONFLICT (message_id) DO UPDATE SET route = excluded.route, iccid = excluded.iccid, "
         "follows = excluded.follows, due_boot_ms = excluded.due_boot_ms, since_utc_ms = excluded.since_utc_ms, "
@@ -291,7 +291,8 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
         connection.execute(
             "INSERT INTO message (uid, direction, upstream, remote_id, account, device, number, text, state, "
             "priority, parts, wanted_route, valid_for_ms, expires_ms, remote_created_ms, created_ms, attributes, kind, "
-            "details) VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "details, starts_ms, wants_report, bundle) "
+            "VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 uid,
                 upstream,
@@ -311,6 +312,9 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
                 json.dumps(job.attributes),
                 MessageKind.TEXT if job.data is None else MessageKind.DATA,
                 json.dumps(job.details),
+                job.starts_ms,
+                job.wants_report,
+                job.bundle,
             ),
         ).lastrowid
         or 0

@@ -109,8 +109,9 @@ def claim(
         dispatch.expire(connection, now)
     before = _claimed(connection, route)
     found = connection.execute(
-        "SELECT message_id FROM queue WHERE route = ? AND due_boot_ms <= ? ORDER BY priority DESC, message_id LIMIT ?",
-        (route, now.boot_ms, limit),
+        "SELECT message_id FROM queue WHERE route = ? AND due_boot_ms <= ? AND (starts_ms IS NULL OR starts_ms <= ?) "
+        "ORDER BY priority DESC, message_id LIMIT ?",
+        (route, now.boot_ms, now.utc_ms if clock_is_right else -1, limit),
     ).fetchall()
     taken = [row[0] for row in found]
     for message_id in taken:
@@ -124,8 +125,8 @@ def claim_these(connection: sqlite3.Connection, device: int, ids: Sequence[int],
     route = route_of(device)
     found = connection.execute(
         "SELECT message_id FROM queue WHERE route = ? AND message_id IN (SELECT value FROM json_each(?)) "
-        "ORDER BY message_id",
-        (route, json.dumps(list(ids))),
+        "AND (starts_ms IS NULL OR starts_ms <= ?) ORDER BY message_id",
+        (route, json.dumps(list(ids)), now.utc_ms),
     ).fetchall()
     for (message_id,) in found:
         _take(connection, message_id, route, now)

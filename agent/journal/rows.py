@@ -11,7 +11,7 @@ from drivers.api import PlanOptions
 MESSAGE_COLUMNS = (
     "m.id, m.uid, m.direction, m.upstream, m.remote_id, m.account, m.device, m.number, m.text, m.state, "
     "m.priority, m.parts, coalesce(m.route, m.wanted_route) AS route, m.iccid, m.error, m.may_be_double, "
-    "m.created_ms, m.sent_ms, m.delivered_ms, m.attributes, m.kind AS message_kind, m.details"
+    "m.created_ms, m.sent_ms, m.delivered_ms, m.attributes, m.kind AS message_kind, m.details, m.starts_ms, m.bundle"
 )
 
 
@@ -52,6 +52,8 @@ def message(row: sqlite3.Row) -> Message:
         attributes=json.loads(row["attributes"]),
         kind=MessageKind(row["message_kind"]),
         details=json.loads(row["details"]),
+        starts_ms=row["starts_ms"],
+        bundle=row["bundle"],
     )
 
 

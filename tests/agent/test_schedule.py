@@ -1,0 +1,108 @@
+"""Messages that start later, ask for no report, or belong together; and a journal of version 1 that learns of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+from agent.journal import dispatch
+from agent.journal.schema import connect_writer
+from agent.model import Job
+from agent.pacing import Limits
+from tests.agent.fakes import Box, FakeModem
+
+TO = "+4915112345678"
+
+
+def _call(*, clock_is_right: bool = True) -> dispatch.RouteCall:
+    return dispatch.RouteCall(
+        "a", "8949000000000000001", Limits(), may_send=True, takes_any=True, reports_asked=True,
+        clock_is_right=clock_is_right,
+    )  # fmt: skip
+
+
+async def test_a_scheduled_message_waits_and_holds_up_no_later_one_to_the_same_number(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        start = box.clock.utc_ms() + 400
+        later, at_once = await box.gateway.accept("cli", [Job(TO, "later", starts_ms=start), Job(TO, "now")])
+        await box.until(at_once.message_id, "sent")
+        assert await box.state(later.message_id) == "queued"
+        await box.until(later.message_id, "sent")
+        assert box.clock.utc_ms() >= start
+        assert modem.texts() == ["now", "later"]
+
+
+async def test_a_schedule_survives_a_restart_and_can_be_cancelled(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        far = box.clock.utc_ms() + 3_600_000
+        one, two = await box.gateway.accept("cli", [Job(TO, "one", starts_ms=far), Job(TO, "two", starts_ms=far)])
+        again = await box.crash()
+        assert await again.gateway.cancel(one.message_id or 0)
+        now = again.clock.now()
+        early = await again.journal.write(lambda con: dispatch.claim(con, _call(), now))
+        assert isinstance(early, dispatch.Nothing)
+        assert early.due_boot_ms is not None and early.due_boot_ms > now.boot_ms
+        then = type(now)(far + 1, now.boot_id, now.boot_ms)
+        unsure = await again.journal.write(lambda con: dispatch.claim(con, _call(clock_is_right=False), then))
+        assert isinstance(unsure, dispatch.Nothing) and unsure.due_boot_ms is not None
+        found = await again.journal.write(lambda con: dispatch.claim(con, _call(), then))
+        assert isinstance(found, dispatch.Claim) and found.message_id == two.message_id
+        await again.journal.close()
+        await box.__aenter__()
+
+
+async def test_validity_in_the_sms_is_what_is_left_of_it_at_the_start(tmp_path: Path) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        start = box.clock.utc_ms() + 60_000
+        await box.gateway.accept("cli", [Job(TO, "x", starts_ms=start, valid_for_s=90)])
+        now = box.clock.now()
+        then = type(now)(start, now.boot_id, now.boot_ms + 60_000)
+        found = await box.journal.write(lambda con: dispatch.claim(con, _call(), then))
+        assert isinstance(found, dispatch.Claim) and found.part.validity_s in (29, 30)
+
+
+async def test_a_report_is_asked_for_only_where_one_is_wanted(tmp_path: Path) -> None:
+    modem = FakeModem()
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        jobs = [Job(TO, "with"), Job("+4915112345679", "without", wants_report=False, bundle="b")]
+        found = await box.gateway.accept("cli", jobs)
+        for one in found:
+            await box.until(one.message_id, "sent")
+        assert {part.body: part.status_report for _, part in modem.sent} == {b"with": True, b"without": False}
+        message = await box.gateway.message(found[1].message_id or 0)
+        assert message is not None and message.bundle == "b"
+
+
+def test_a_journal_of_version_1_migrates_with_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    old = sqlite3.connect(path)
+    old.executescript(files("agent.journal").joinpath("schema/001.sql").read_text())
+    old.executescript(
+        "PRAGMA application_id = 0x50424A31; PRAGMA user_version = 1;"
+        "INSERT INTO meta VALUES ('journal_id', 'old'), ('born_ms', '1');"
+        "INSERT INTO message (uid, direction, upstream, number, text, state, created_ms) "
+        "VALUES ('u', 'outbound', 'cli', '+49151', 'kept', 'queued', 5);"
+        "INSERT INTO part VALUES (1, 1, 'queued', 'text', x'6b', x'', NULL, 0, 0, NULL);"
+        "INSERT INTO queue (message_id, route, upstream, recipient, priority, accepted_boot_ms, due_boot_ms) "
+        "VALUES (1, '', 'cli', '+49151', 0, 0, 0);"
+        "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms) "
+        "VALUES ('k', 1, 1, 'http://h/', 'http://h', '{}', 'waiting', 0, 0);"
+    )
+    old.close()
+    new = connect_writer(path, 9)
+    try:
+        newest = max(int(one.name[:3]) for one in files("agent.journal").joinpath("schema").iterdir())
+        assert new.execute("PRAGMA user_version").fetchone()[0] == newest
+        row = new.execute("SELECT text, starts_ms, wants_report, bundle FROM message").fetchone()
+        assert tuple(row) == ("kept", None, 1, None)
+        assert tuple(new.execute("SELECT form, retries FROM hook").fetchone()) == ("own", None)
+        assert new.execute("SELECT starts_ms FROM queue").fetchone()[0] is None
+        assert new.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    finally:
+        new.close()
+    assert list(tmp_path.glob("*.before-*.db"))
