@@ -102,3 +102,8 @@ def test_exception_is_caught_only_by_supervision_the_cli_and_the_journals_thread
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "Exception"
     ]
     assert wrong == []
+
+
+def test_operations_are_declared_by_our_own_router() -> None:
+    """FastAPI takes 10 MB; `agent.upstreams.local.routing` has its way of declaring."""
+    assert _offences(_files("agent"), lambda name: _is_in(name, "fastapi")) == []

@@ -18,7 +18,7 @@ import httpx, structlog
 agent.logs.set_up()
 structlog.get_logger().info("works")
 assert httpx.Client().get is not None
-heavy = {"rich", "click", "pygments", "typer", "fastapi", "uvicorn", "aiomqtt", "phonenumbers"}
+heavy = {"rich", "click", "pygments", "typer", "starlette", "uvicorn", "aiomqtt", "phonenumbers"}
 print(sorted(name for name in heavy if sys.modules.get(name)))
 import click, uvicorn
 print(uvicorn.Server.__name__, bool(sys.modules.get("rich")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-import agent
 from agent.journal.schema import JournalError
 from agent.upstreams.local import answers, description
 from agent.upstreams.local.answers import Refused
@@ -27,6 +28,7 @@ from agent.upstreams.local.mobsms import (
     sending,
     signin,
 )
+from agent.upstreams.local.routing import Invalid, Router
 from agent.upstreams.local.ui import page
 from agent.upstreams.local.yazsana import access as yazsana_access
 from agent.upstreams.local.yazsana import dialect as yazsana
@@ -36,18 +38,7 @@ _UNREADABLE = 400
 
 def build(local: Local, hosts: Hosts) -> Guard:
     """The whole application. Slow to import and to build: not for the event loop's thread."""
-    # The pages for people that FastAPI brings load their scripts from elsewhere; see `description`.
-    app = FastAPI(
-        title="phonebridge",
-        version=agent.__version__,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        redirect_slashes=False,
-    )
-    public = APIRouter(responses=documents.REFUSALS)
-    signin.add_public(public, local)
-    premium.add_public(public, local)
+    api = Router()
     private = access.router(local)
     sending.add(private, local)
     agents.add(private, local)
@@ -56,59 +47,62 @@ def build(local: Local, hosts: Hosts) -> Guard:
     deliveries.add(private, local)
     contacts.add(private, local)
     premium.add(private, local)
-    app.include_router(private, prefix=access.PREFIX)
-    app.include_router(public, prefix=access.PREFIX)
+    api.include_router(private)
+    public = Router(access.PREFIX, responses=documents.REFUSALS)
+    signin.add_public(public, local)
+    premium.add_public(public, local)
+    api.include_router(public)
     with_key = yazsana_access.router(local)
     yazsana.add(with_key, local)
-    app.include_router(with_key, prefix=yazsana_access.PREFIX)
-    description.add(app)
-    _add_health(app)
+    api.include_router(with_key)
+    _add_health(api)
+    description.add(api)
+    app = Starlette(routes=api.routes(), exception_handlers=_faults())
+    app.router.redirect_slashes = False
     page.mount(app, local)
-    _add_faults(app)
     return Guard(app, hosts)
 
 
-def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", include_in_schema=False)
+def _add_health(router: Router) -> None:
+    @router.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:
         return answers.Json({"status": "ok"})
 
 
-def _add_faults(app: FastAPI) -> None:
-    @app.exception_handler(Refused)
+def _faults() -> dict[Any, Any]:
+    """For Starlette: exception → answer."""
+
     async def refused(_: Request, error: Refused) -> Response:
         return error.response
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: Invalid) -> Response:
         if _is_yazsana(request):
-            return answers.complaints(error.errors(), status=400, is_marked=True)
-        return answers.complaints(error.errors())
+            return answers.complaints(error.errors, status=400, is_marked=True)
+        return answers.complaints(error.errors)
 
-    @app.exception_handler(JournalError)
     async def full(request: Request, error: JournalError) -> Response:
         return _said(request, f"{str(error)[:1].upper()}{str(error)[1:]}.", 503, {"Retry-After": "30"})
 
-    @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
         path = request.url.path.strip("/")
         if error.status_code == 404:
             return _said(request, f"The route {path} could not be found.", 404)
         if error.status_code == 405:
             # The one that came with the error knows only the first route of the path.
-            allowed = ", ".join(_methods(app, request.url.path))
+            allowed = ", ".join(_methods(request.app, request.url.path))
             sentence = f"The {request.method} method is not supported for route {path}. Supported methods: {allowed}."
             return _said(request, sentence, 405, {"Allow": allowed})
         sentence = "The body cannot be read." if error.status_code == _UNREADABLE else str(error.detail)
         return _said(request, sentence, error.status_code, error.headers)
 
-    @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
         # Raised again behind this answer, so that the server's log has it.
         return _said(request, "Server Error", 500)
 
+    return {Refused: refused, Invalid: invalid, JournalError: full, HTTPException: other, Exception: failed}
 
-def _methods(app: FastAPI, path: str) -> list[str]:
+
+def _methods(app: Any, path: str) -> list[str]:
     """What may be done with a path."""
     fitting = (route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path))
     return sorted({method for route in fitting for method in route.methods or ()})

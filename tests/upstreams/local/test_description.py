@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
 
@@ -25,8 +26,10 @@ SEED = seed.mobsms()
 async def description(tmp_path: Path) -> dict[str, Any]:
     async with Box(tmp_path, {"a": FakeModem()}) as box:
         upstream = LocalUpstream(parse({"upstream": [{"type": "local"}]}).upstreams[0], box.gateway)
-        guard = build(upstream._local, Hosts((), any_address=False))
-        document: dict[str, Any] = json.loads(json.dumps(guard._app.openapi()))  # type: ignore[attr-defined]
+        guard = build(upstream._local, Hosts(("localhost",), any_address=False))
+        transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            document: dict[str, Any] = (await client.get("/openapi.json")).json()
         return document
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Account, Caller
 from agent.model import Message
@@ -16,35 +13,30 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import DeviceView, NoSuchDevice
 from agent.upstreams.local.mobsms import documents
 from agent.upstreams.local.mobsms.abilities import NEEDED, is_enough
+from agent.upstreams.local.routing import Admit, Router
 
 PREFIX = "/api"
 _LONGEST_PATH_KEY = 255
 
 
-def router(local: Local) -> APIRouter:
-    """A router whose routes need a key that is able to; see `abilities`."""
+def router(local: Local) -> Router:
+    """A router whose operations need a key that is able to; see `abilities`."""
 
-    class Authenticated(APIRoute):
-        def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
-            super().__init__(path, endpoint, **{**more, "openapi_extra": {"security": [{"bearer": []}]}})
+    def admission(method: str, path: str) -> Admit:
+        needed = NEEDED[method, path]
 
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-            method = next(iter(self.methods or ()))
-            needed = NEEDED[method, self.path.removeprefix(PREFIX)]
+        async def admit(request: Request) -> Response | None:
+            caller = await _caller(local, request)
+            if caller is None:
+                return answers.unauthenticated()
+            if not is_enough(caller.abilities, needed):
+                return answers.plain("Invalid ability provided.", 403)
+            request.state.caller = caller
+            return None
 
-            async def authenticated(request: Request) -> Response:
-                caller = await _caller(local, request)
-                if caller is None:
-                    return answers.unauthenticated()
-                if not is_enough(caller.abilities, needed):
-                    return answers.plain("Invalid ability provided.", 403)
-                request.state.caller = caller
-                return await handle(request)
+        return admit
 
-            return authenticated
-
-    return APIRouter(route_class=Authenticated, responses=documents.PRIVATE)
+    return Router(PREFIX, responses=documents.PRIVATE, security="bearer", admission=admission)
 
 
 def caller_of(request: Request) -> Caller:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Account, Caller
 from agent.journal.listing import Filter
@@ -17,19 +18,20 @@ from agent.upstreams.local.mobsms.access import account_of, caller_of
 from agent.upstreams.local.mobsms.bodies import CreateToken, Settings, Webhooks
 from agent.upstreams.local.mobsms.premium import need_premium, offer, plan
 from agent.upstreams.local.mobsms.words import Row
+from agent.upstreams.local.routing import Router
 
 _LONGEST_TOKEN_DIGITS = 15
 _CONFIGURED = "This key stands in the gateway's configuration and cannot be logged out; change it there."
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """What needs a key."""
     _add_user(router, local)
     _add_tokens(router, local)
     _add_settings(router, local)
 
 
-def _add_user(router: APIRouter, local: Local) -> None:
+def _add_user(router: Router, local: Local) -> None:
     @router.post("/logout", response_model=documents.Done, tags=["Authentication"], summary="Logout user")
     async def logout(request: Request) -> Response:
         caller = caller_of(request)
@@ -61,7 +63,7 @@ def _add_user(router: APIRouter, local: Local) -> None:
             return answers.success(await _overview(local, caller_of(request)))
 
 
-def _add_tokens(router: APIRouter, local: Local) -> None:
+def _add_tokens(router: Router, local: Local) -> None:
     @router.get(
         "/tokens",
         response_model=documents.Data[list[documents.Token]],
@@ -118,7 +120,7 @@ def _add_tokens(router: APIRouter, local: Local) -> None:
         return answers.success(message="API key revoked")
 
 
-def _add_settings(router: APIRouter, local: Local) -> None:
+def _add_settings(router: Router, local: Local) -> None:
     @router.get(
         "/settings",
         response_model=documents.Data[documents.Settings],

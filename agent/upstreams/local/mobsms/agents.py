@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request, Response
-from starlette.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from agent.accounts import Caller
 from agent.clock import parse_iso_utc
@@ -27,6 +27,7 @@ from agent.upstreams.local.mobsms.bodies import (
     Release,
     UpdateDevice,
 )
+from agent.upstreams.local.routing import Router
 
 _KEEP_ALIVE_S = 15.0
 # Several commits in a row wake an agent once; well below the 100 ms in which it must be woken.
@@ -45,13 +46,13 @@ _CONFIGURED = {"send_delay_seconds": "send_delay_s", "default_sim_slot": "sim_sl
 _NULLABLE = frozenset({"phone_number", "default_sim_slot", "pool"})
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """Everything under /api/devices, and /api/sms/inbound."""
     _add_devices(router, local)
     _add_remote(router, local)
 
 
-def _add_devices(router: APIRouter, local: Local) -> None:
+def _add_devices(router: Router, local: Local) -> None:
     @router.get(
         "/devices",
         response_model=documents.Data[list[documents.Device]],
@@ -123,7 +124,7 @@ def _add_devices(router: APIRouter, local: Local) -> None:
         return answers.success(row, "Device updated successfully")
 
 
-def _add_remote(router: APIRouter, local: Local) -> None:
+def _add_remote(router: Router, local: Local) -> None:
     @router.post(
         "/devices/{id}/claim",
         response_model=documents.Said[list[documents.Claimed]],
@@ -153,7 +154,8 @@ def _add_remote(router: APIRouter, local: Local) -> None:
 
     @router.get(
         "/devices/{id}/events",
-        response_class=StreamingResponse,
+        response_model=str,
+        media_type="text/event-stream",
         responses=documents.MISSING,
         tags=["Remote agents"],
         summary="Server-sent events (extension)",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent import numbers
 from agent.accounts import Contact
@@ -11,9 +12,10 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms import documents
 from agent.upstreams.local.mobsms.access import caller_of
 from agent.upstreams.local.mobsms.bodies import ImportContacts
+from agent.upstreams.local.routing import Router
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """POST /api/contacts/import."""
 
     @router.post(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.clock import iso_utc
 from agent.hooks import Delivery
@@ -14,6 +15,7 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms import bodies, documents, words
 from agent.upstreams.local.mobsms.access import caller_of
 from agent.upstreams.local.mobsms.words import Row
+from agent.upstreams.local.routing import Query, Router
 from agent.upstreams.local.telling import test_body
 
 _PER_PAGE = 50
@@ -61,7 +63,7 @@ class Test(bodies.Body):
     url: bodies.Url | None = Field(default=None)
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """Everything under /api/webhooks/."""
     hooks = local.gateway.hooks
 

@@ -6,7 +6,8 @@ import calendar
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Caller
 from agent.journal.listing import Filter, Page
@@ -18,6 +19,7 @@ from agent.upstreams.local.devices import NoSuchDevice
 from agent.upstreams.local.mobsms import documents, words
 from agent.upstreams.local.mobsms.access import caller_of, own_message
 from agent.upstreams.local.mobsms.bodies import UpdateSms
+from agent.upstreams.local.routing import Query, Router
 
 _PER_PAGE = 50
 _PageNumber = Annotated[int, Query(ge=1, le=10_000_000, description="Page number.")]
@@ -37,13 +39,13 @@ _SAID = {"sent": PartState.SENT, "delivered": PartState.DELIVERED, "failed": Par
 _FOREIGN = "This message goes by a SIM of this gateway, which alone knows what became of it"
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """Everything under /api/sms but the sends. Fixed paths before the one with an id."""
     _add_lists(router, local)
     _add_single(router, local)
 
 
-def _add_lists(router: APIRouter, local: Local) -> None:
+def _add_lists(router: Router, local: Local) -> None:
     @router.get("/sms", response_model=documents.Data[documents.Page], tags=["SMS"], summary="List messages")
     async def list_messages(
         request: Request,
@@ -100,7 +102,7 @@ def _add_lists(router: APIRouter, local: Local) -> None:
         return answers.success(data, "Delivery statistics retrieved successfully")
 
 
-def _add_single(router: APIRouter, local: Local) -> None:
+def _add_single(router: Router, local: Local) -> None:
     @router.get(
         "/sms/{id}",
         response_model=documents.Data[documents.Message],

@@ -11,8 +11,9 @@ import hmac
 from pathlib import Path
 
 import structlog
-from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Account
 from agent.clock import iso_utc
@@ -23,6 +24,7 @@ from agent.upstreams.local.mobsms import documents, words
 from agent.upstreams.local.mobsms.access import account_of, caller_of
 from agent.upstreams.local.mobsms.bodies import RedeemPromo
 from agent.upstreams.local.mobsms.words import Row
+from agent.upstreams.local.routing import Router
 
 _log = structlog.get_logger("local")
 
@@ -34,7 +36,7 @@ _FREE_FEATURES = ["api"]
 _LARGEST_RELEASE_BYTES = 64 * 1024
 
 
-def add_public(router: APIRouter, local: Local) -> None:
+def add_public(router: Router, local: Local) -> None:
     """What needs no key."""
 
     @router.get("/app/latest", response_model=documents.Latest, tags=["App"], summary="Latest gateway-app release.")
@@ -43,7 +45,7 @@ def add_public(router: APIRouter, local: Local) -> None:
         return answers.success(None if file is None else await asyncio.to_thread(_release, file))
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """What needs a key."""
 
     @router.get(

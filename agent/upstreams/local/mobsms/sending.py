@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent import numbers
 from agent.accounts import Caller
@@ -21,6 +22,7 @@ from agent.upstreams.local.mobsms.access import caller_of
 from agent.upstreams.local.mobsms.bodies import SendBulk, Sending, SendSms
 from agent.upstreams.local.mobsms.premium import need_premium
 from agent.upstreams.local.mobsms.words import Row
+from agent.upstreams.local.routing import Router
 
 _LONGEST_KEY_CHARACTERS = 255
 _NAME = "{name}"
@@ -36,7 +38,7 @@ class _Item:
     name: str | None
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """The two sends."""
 
     @router.post(

@@ -8,12 +8,11 @@ token on your server side").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Account, EmailTaken
 from agent.upstreams.local import answers
@@ -21,6 +20,7 @@ from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms import documents
 from agent.upstreams.local.mobsms.bodies import GoogleSignIn, Login, Register
+from agent.upstreams.local.routing import Admission, Router
 
 _CLOSED = (
     "Registration is closed on this gateway, because whoever has an account can send at its owner's expense; "
@@ -40,10 +40,10 @@ class _Person:
     name: str
 
 
-def add_public(router: APIRouter, local: Local) -> None:
+def add_public(router: Router, local: Local) -> None:
     """Everything that gives a token."""
     _add_login(router, local)
-    registering = APIRouter(route_class=_closable(local))
+    registering = Router(admission=_closable(local))
     _add_register(registering, local)
     router.include_router(registering)
 
@@ -69,7 +69,7 @@ def add_public(router: APIRouter, local: Local) -> None:
         return await _signed_in(local, account, "Login successful", 200)
 
 
-def _add_login(router: APIRouter, local: Local) -> None:
+def _add_login(router: Router, local: Local) -> None:
     @router.post(
         "/login",
         response_model=documents.Said[documents.SignedIn],
@@ -90,7 +90,7 @@ def _add_login(router: APIRouter, local: Local) -> None:
         return await _signed_in(local, account, "Login successful", 200)
 
 
-def _add_register(router: APIRouter, local: Local) -> None:
+def _add_register(router: Router, local: Local) -> None:
     @router.post(
         "/register",
         status_code=201,
@@ -110,21 +110,13 @@ def _add_register(router: APIRouter, local: Local) -> None:
 # --- pieces -----------------------------------------------------------------------------------------
 
 
-def _closable(local: Local) -> type[APIRoute]:
-    """Routes that are closed, whatever the body, while registration is."""
+def _closable(local: Local) -> Admission:
+    """Operations that are closed, whatever the body, while registration is."""
 
-    class Closable(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
+    async def admit(_: Request) -> Response | None:
+        return answers.refusal(_CLOSED, 403) if local.settings.registration == "closed" else None
 
-            async def closable(request: Request) -> Response:
-                if local.settings.registration == "closed":
-                    return answers.refusal(_CLOSED, 403)
-                return await handle(request)
-
-            return closable
-
-    return Closable
+    return lambda method, path: admit
 
 
 async def _signed_in(local: Local, account: Account, sentence: str, status: int) -> Response:

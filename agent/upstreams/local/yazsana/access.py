@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
-from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Account, Caller
 from agent.upstreams.local import answers, credit
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms.abilities import ACCOUNT, ANY, READ, SEND, is_enough
+from agent.upstreams.local.routing import Admit, Header, Router
 from agent.upstreams.local.yazsana import documents
 
 PREFIX = "/yazsana"
@@ -40,31 +40,25 @@ OrganizationId = Annotated[
 ]
 
 
-def router(local: Local) -> APIRouter:
-    """A router whose routes need a key that is able to."""
+def router(local: Local) -> Router:
+    """A router whose operations need a key that is able to."""
 
-    class WithKey(APIRoute):
-        def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
-            super().__init__(path, endpoint, **{**more, "openapi_extra": {"security": [{"key": []}]}})
+    def admission(method: str, path: str) -> Admit:
+        needed = _NEEDED[method, path]
 
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-            method = next(iter(self.methods or ()))
-            needed = _NEEDED[method, self.path.removeprefix(PREFIX)]
+        async def admit(request: Request) -> Response | None:
+            presented = request.headers.get("x-api-key", "").strip()
+            caller = await local.accounts.caller(presented.encode("latin-1", "replace")) if presented else None
+            if caller is None:
+                return answers.refusal("The API key is missing or wrong", 401)
+            if not is_enough(caller.abilities, needed):
+                return answers.refusal("This API key is not able to do that", 403)
+            request.state.caller = caller
+            return None
 
-            async def with_key(request: Request) -> Response:
-                presented = request.headers.get("x-api-key", "").strip()
-                caller = await local.accounts.caller(presented.encode("latin-1", "replace")) if presented else None
-                if caller is None:
-                    return answers.refusal("The API key is missing or wrong", 401)
-                if not is_enough(caller.abilities, needed):
-                    return answers.refusal("This API key is not able to do that", 403)
-                request.state.caller = caller
-                return await handle(request)
+        return admit
 
-            return with_key
-
-    return APIRouter(route_class=WithKey, responses=documents.REFUSALS)
+    return Router(PREFIX, responses=documents.REFUSALS, security="key", admission=admission)
 
 
 async def account_of(local: Local, caller: Caller) -> Account:

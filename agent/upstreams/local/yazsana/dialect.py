@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from agent.accounts import Bill, Caller, NotEnoughCredit, SendingFilter
 from agent.clock import parse_iso_utc
@@ -23,6 +24,7 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import DeviceView
 from agent.upstreams.local.mobsms.access import caller_of
 from agent.upstreams.local.mobsms.premium import need_premium
+from agent.upstreams.local.routing import Path, Query, Router
 from agent.upstreams.local.yazsana import access, documents, words
 from agent.upstreams.local.yazsana.access import OrganizationId
 
@@ -44,14 +46,14 @@ _Source = Annotated[Literal["api", "panel"] | None, Query(json_schema_extra=answ
 _Status = Annotated[documents.Status | None, Query(json_schema_extra=answers.without_null)]
 
 
-def add(router: APIRouter, local: Local) -> None:
+def add(router: Router, local: Local) -> None:
     """All of /yazsana."""
     _add_reading(router, local)
     _add_sending(router, local)
     _add_sendings(router, local)
 
 
-def _add_reading(router: APIRouter, local: Local) -> None:
+def _add_reading(router: Router, local: Local) -> None:
     @router.get("/users/me", response_model=documents.Data[documents.User], tags=[_TAG], summary="Current user")
     async def user(request: Request) -> Response:
         account = await access.account_of(local, caller_of(request))
@@ -100,7 +102,7 @@ def _add_reading(router: APIRouter, local: Local) -> None:
         return answers.Json(rows)
 
 
-def _add_sending(router: APIRouter, local: Local) -> None:
+def _add_sending(router: Router, local: Local) -> None:
     sends = {**documents.NO_CREDIT, **documents.MISSING}
 
     @router.post(
@@ -127,7 +129,7 @@ def _add_sending(router: APIRouter, local: Local) -> None:
         return await _send(local, request, organization, body, body.to)
 
 
-def _add_sendings(router: APIRouter, local: Local) -> None:
+def _add_sendings(router: Router, local: Local) -> None:
     @router.get(
         "/sms-sendings",
         response_model=documents.Data[documents.Page[documents.Sending]],

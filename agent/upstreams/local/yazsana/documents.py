@@ -52,7 +52,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A field is not as it should be"},
     401: {"model": Refusal, "description": "No good API key"},
     403: {"model": Refusal, "description": "Not your organisation, or not what this key is for"},
-    # FastAPI would describe its own; it is not used here.
     422: {"model": Refusal, "description": "A rule is not met"},
     503: {"model": Refusal, "description": "The gateway cannot write at the moment, e.g. its disk is full"},
 }
