@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.hook_address import Forbidden, problem_of, resolved
+from agent.journal.hooks import HookForm
 
 if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 10.0
+# What SMSGate's app gives a receiver.
+_SMSGATE_TIMEOUT_S = 30.0
 # A machine with several addresses of which the first does not answer.
 _MOST_ADDRESSES = 3
 _KEPT_ANSWER_CHARACTERS = 300
@@ -43,11 +46,21 @@ class Letter:
     body: str
     secret: str | None
     is_owner: bool
+    form: HookForm = HookForm.OWN
+
+    @property
+    def timeout_s(self) -> float:
+        return _SMSGATE_TIMEOUT_S if self.form is HookForm.SMSGATE else TIMEOUT_S
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
     """HMAC-SHA256 over "<timestamp>.<body>", in hexadecimal; see docs/webhooks.md. Pure."""
     return hmac.new(secret.encode(), str(timestamp).encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def smsgate_signature(secret: str, timestamp: int, body: bytes) -> str:
+    """HMAC-SHA256 over the body with the timestamp behind it, in hexadecimal: SMSGate's form. Pure."""
+    return hmac.new(secret.encode(), body + str(timestamp).encode(), hashlib.sha256).hexdigest()
 
 
 class Caller:
@@ -66,10 +79,10 @@ class Caller:
         status, answer = None, None
         error: str | None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(letter.timeout_s):
                 status, error, answer = await self._post(letter, timestamp)
         except TimeoutError:
-            error = f"no answer within {TIMEOUT_S:.0f} s"
+            error = f"no answer within {letter.timeout_s:.0f} s"
         except Forbidden as refusal:
             error = str(refusal)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as fault:
@@ -97,6 +110,7 @@ class Caller:
                 url.copy_with(host=address),
                 content=letter.body.encode(),
                 headers=_headers(letter, timestamp, url.netloc.decode("ascii")),
+                timeout=letter.timeout_s,
                 # The certificate must be the name's, not the address's.
                 extensions={"sni_hostname": host.strip("[]")},
             )
@@ -132,13 +146,13 @@ class Caller:
 
 
 def _headers(letter: Letter, timestamp: int, host: str) -> dict[str, str]:
-    headers = {
-        "Host": host,
-        "Content-Type": "application/json",
-        "User-Agent": "phonebridge",
-        "X-Phonebridge-Delivery": str(letter.delivery),
-        "X-Phonebridge-Attempt": str(letter.attempt),
-    }
+    headers = {"Host": host, "Content-Type": "application/json", "User-Agent": "phonebridge"}
+    if letter.form is HookForm.SMSGATE:
+        headers["X-Timestamp"] = str(timestamp)
+        headers["X-Signature"] = smsgate_signature(letter.secret or "", timestamp, letter.body.encode())
+        return headers
+    headers["X-Phonebridge-Delivery"] = str(letter.delivery)
+    headers["X-Phonebridge-Attempt"] = str(letter.attempt)
     if letter.secret is not None:
         headers["X-Phonebridge-Timestamp"] = str(timestamp)
         headers["X-Phonebridge-Signature"] = signature(letter.secret, timestamp, letter.body.encode())

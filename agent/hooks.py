@@ -19,10 +19,10 @@ from agent.clock import Clock
 from agent.hook_address import host_of, problem_of
 from agent.hook_call import Caller, Letter, Outcome
 from agent.journal import hooks
-from agent.journal.hooks import Delivery, DeliveryPage, Hook, NewHook
+from agent.journal.hooks import Delivery, DeliveryPage, Hook, HookForm, NewHook
 from agent.journal.store import REPORT_PATIENCE_S, Journal
 
-__all__ = ["Call", "Delivery", "DeliveryPage", "Hooks", "host_of", "problem_of", "wait_before_try"]
+__all__ = ["Call", "Delivery", "DeliveryPage", "HookForm", "Hooks", "host_of", "problem_of", "wait_before_try"]
 
 _log = structlog.get_logger("hooks")
 
@@ -33,6 +33,8 @@ _SILENT_CALLS = 16
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 6 * 3600.0
 # Doubling from 10 s to 6 h and 6 h each from there: the 21st wait ends about three days after the first try.
 _TRIES = 22
+# SMSGate's app doubles from 5 s; 15 retries are its default. From a day on a longer wait would be of no use.
+_SMSGATE_FIRST_WAIT_S, _SMSGATE_LONGEST_WAIT_S, _SMSGATE_RETRIES = 5.0, 86_400.0, 15
 _KEPT_MS = 30 * 86_400_000
 _SECRET_BYTES = 32
 # Tests by hand wait for each other, so that they are no way to flood somebody.
@@ -41,13 +43,16 @@ _TESTS_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to be made: `event_key` is the same whenever the same thing is told to the same address."""
+    """A call to be made: `event_key` is the same whenever the same thing is told to the same address. `retries` are
+    of SMSGate's form; None is its default."""
 
     event_key: str
     message_id: int
     account: int
     url: str
     body: str
+    form: HookForm = HookForm.OWN
+    retries: int | None = None
 
 
 class Hooks:
@@ -70,10 +75,13 @@ class Hooks:
     async def add(self, calls: Sequence[Call]) -> None:
         """Put calls in; durable when it returns. One whose address cannot be called is left out."""
         wanted = [
-            NewHook(call.event_key, call.message_id, call.account, call.url, host_of(call.url), call.body)
+            NewHook(
+                call.event_key, call.message_id, call.account, call.url, host_of(call.url), call.body, call.form,
+                call.retries,
+            )
             for call in calls
             if problem_of(call.url) is None
-        ]
+        ]  # fmt: skip
         if not wanted:
             return
         now_ms, fresh = self._clock.utc_ms(), _new_secret()
@@ -145,7 +153,7 @@ class Hooks:
 
     async def _tidy(self) -> None:
         now_ms = self._clock.utc_ms()
-        latest_ms, old_ms = now_ms + round(_LONGEST_WAIT_S * 1000), now_ms - _KEPT_MS
+        latest_ms, old_ms = now_ms + round(_SMSGATE_LONGEST_WAIT_S * 1000), now_ms - _KEPT_MS
         if await self._journal.read(lambda con: hooks.has_waits_beyond(con, latest_ms)):
             await self._journal.write(lambda con: hooks.rebase(con, latest_ms))
         if await self._journal.read(lambda con: hooks.has_ended_before(con, old_ms)):
@@ -199,7 +207,7 @@ class Hooks:
             self.wake()
 
     async def _call(self, hook: Hook) -> Outcome:
-        letter = Letter(hook.id, hook.tries + 1, hook.url, hook.body, hook.secret, hook.is_owner)
+        letter = Letter(hook.id, hook.tries + 1, hook.url, hook.body, hook.secret, hook.is_owner, hook.form)
         return await self._caller.call(letter, self._clock.utc_ms() // 1000)
 
     async def _note(self, hook: Hook, outcome: Outcome) -> None:
@@ -214,7 +222,7 @@ class Hooks:
                 lambda con: hooks.done(con, hook.id, result, now_ms), patience_s=REPORT_PATIENCE_S
             )
             return
-        wait_s = wait_before_try(hook.tries + 2)
+        wait_s = wait_before_try(hook.tries + 2, hook.form, hook.retries)
         due_ms = None if wait_s is None else now_ms + round(wait_s * 1000)
         _log.warning(
             "hook_failed" if due_ms is not None else "hook_given_up",
@@ -237,8 +245,12 @@ def _result(outcome: Outcome) -> hooks.Result:
     return hooks.Result(outcome.status, outcome.error, outcome.answer, outcome.took_ms)
 
 
-def wait_before_try(number: int) -> float | None:
+def wait_before_try(number: int, form: HookForm = HookForm.OWN, retries: int | None = None) -> float | None:
     """Seconds before try `number` (the second is the first that waits), None where there is none. Pure."""
+    if form is HookForm.SMSGATE:
+        if number - 1 > (_SMSGATE_RETRIES if retries is None else retries):
+            return None
+        return min(_SMSGATE_LONGEST_WAIT_S, _SMSGATE_FIRST_WAIT_S * 2.0 ** min(number - 2, 20))
     if number > _TRIES:
         return None
     return float(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (number - 2)))

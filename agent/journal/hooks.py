@@ -5,14 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 BEHIND_MS = 1 << 53
 """`due_ms` of a call that waits for an earlier one of its lane. A number that JSON and SQLite keep exactly."""
 
 
+class HookForm(StrEnum):
+    """Whose headers, signature and waits a call has."""
+
+    OWN = "own"
+    SMSGATE = "smsgate"
+
+
 @dataclass(frozen=True, slots=True)
 class NewHook:
-    """A call to be made. `event_key` with `url` makes putting it in idempotent; `host` is who shares a fate."""
+    """A call to be made. `event_key` with `url` makes putting it in idempotent; `host` is who shares a fate;
+    `retries` are how many a form has that lets its owner choose."""
 
     event_key: str
     lane: int
@@ -20,6 +29,8 @@ class NewHook:
     url: str
     host: str
     body: str
+    form: HookForm = HookForm.OWN
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,8 @@ class Hook:
     tries: int
     secret: str | None
     is_owner: bool
+    form: HookForm
+    retries: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,8 @@ class DeliveryPage:
 
 MOST_COUNTED = 10_000
 _HOOK = (
-    "SELECT h.id, h.lane, h.url, h.host, h.body, h.tries, a.webhook_secret, coalesce(a.is_owner, 0) "
+    "SELECT h.id, h.lane, h.url, h.host, h.body, h.tries, a.webhook_secret, coalesce(a.is_owner, 0), h.form, "
+    "h.retries "
     "FROM hook h LEFT JOIN account a ON a.id = h.account"
 )
 _LOG = (
@@ -97,11 +111,11 @@ def add(connection: sqlite3.Connection, hooks: Sequence[NewHook], now_ms: int, f
             "SELECT 1 FROM hook WHERE lane = ? AND url = ? AND state = 'waiting' LIMIT 1", (hook.lane, hook.url)
         ).fetchone()
         added += connection.execute(
-            "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms, form, retries) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 hook.event_key, hook.lane, hook.account, hook.url, hook.host, hook.body,
-                BEHIND_MS if is_behind else now_ms, now_ms,
+                BEHIND_MS if is_behind else now_ms, now_ms, hook.form, hook.retries,
             ),
         ).rowcount  # fmt: skip
     return added
@@ -287,8 +301,8 @@ def _tried(result: Result, now_ms: int) -> tuple[int | None, str | None, str | N
 
 
 def _hook(row: sqlite3.Row) -> Hook:
-    id_, lane, url, host, body, tries, signed_by, is_owner = row
-    return Hook(id_, lane, url, host, body, tries, signed_by, bool(is_owner))
+    id_, lane, url, host, body, tries, signed_by, is_owner, form, retries = row
+    return Hook(id_, lane, url, host, body, tries, signed_by, bool(is_owner), HookForm(form), retries)
 
 
 def _end(connection: sqlite3.Connection, hook_id: int, state: str, result: Result, now_ms: int) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from agent.clock import Clock
 from agent.hook_address import objection
-from agent.hook_call import signature
-from agent.hooks import Call, Hooks, host_of, problem_of, wait_before_try
+from agent.hook_call import signature, smsgate_signature
+from agent.hooks import Call, HookForm, Hooks, host_of, problem_of, wait_before_try
 from agent.journal import accounts
 from agent.journal.store import Journal
 from tests.agent.fakes import Box, FakeModem
@@ -148,6 +148,37 @@ def test_waits_double_from_10_s_to_6_h_and_end_after_three_days() -> None:
         waits.append(wait_s)
     assert waits[:3] == [10, 20, 40] and waits[-1] == 6 * 3600
     assert 2.5 * DAY_S < sum(waits) < 3.5 * DAY_S
+
+
+def test_smsgates_waits_double_from_5_s_and_end_after_its_retries() -> None:
+    waits = [wait_before_try(number, HookForm.SMSGATE) for number in range(2, 18)]
+    assert waits[:4] == [5.0, 10.0, 20.0, 40.0] and waits[-2:] == [81_920.0, None]
+    assert [wait_before_try(number, HookForm.SMSGATE, 1) for number in (2, 3)] == [5.0, None]
+    assert wait_before_try(2, HookForm.SMSGATE, 0) is None
+
+
+async def test_a_call_in_smsgates_form_is_signed_and_repeated_as_its_app_does(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    refusals = [500, 500]
+    receiver.answer = lambda path, body: Response(refusals.pop()) if refusals else None
+    async with _hooks(tmp_path) as (hooks, clock):
+        await hooks.add([Call("k", 1, 1, receiver.url("/a"), '{"n":"ü"}', HookForm.SMSGATE, 2)])
+        for waited_s in (5, 10):
+            async with asyncio.timeout(5):
+                while (await hooks.deliveries(1)).deliveries[0].tries < 1 + (waited_s == 10):
+                    await asyncio.sleep(0.01)
+            clock.ahead_ms += waited_s * 1000 + 1
+            hooks.wake()
+        await receiver.until(1)
+        headers, raw = receiver.headers[0], receiver.raw[0]
+        wanted = smsgate_signature(await hooks.secret(1), int(headers["x-timestamp"]), raw)
+        assert headers["x-signature"] == wanted and raw == '{"n":"ü"}'.encode()
+        assert "x-phonebridge-signature" not in headers
+    # HMAC-SHA256("secret", body + timestamp), computed with openssl dgst.
+    assert smsgate_signature("secret", 1700000000, b"{}") == (
+        "8fb127cc8c5b6431435f5b344626a2223f2a364e6e5a8af0c4fca32b31d2eb52"
+    )
 
 
 @pytest.mark.parametrize(
