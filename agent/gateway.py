@@ -1,14 +1,15 @@
 """The only object that upstreams, the CLI and the page see.
 
 It validates jobs, chooses their route, and answers questions from the journal; `accounts` and `hooks` belong to
-the local server. Everything that must last is in the journal before a method returns.
+the local server, `facts` are what upstreams keep for themselves. Everything that must last is in the journal before
+a method returns.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 
@@ -16,15 +17,17 @@ from agent import numbers
 from agent.accounts import Accounts
 from agent.clock import Clock
 from agent.config import AgentSettings
+from agent.facts import Facts
 from agent.failover import Failover
 from agent.feed import Feed
 from agent.hooks import Hooks
-from agent.journal import feeds, listing, messages, routing
+from agent.journal import feeds, listing, messages, routing, upstream_pace
 from agent.journal.billing import Bill
 from agent.journal.feeds import UpstreamRow
-from agent.journal.listing import DayFigures, Filter, Known, Page
+from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.store import Journal, JournalFull
+from agent.journal.upstream_pace import Pace
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
 from agent.route import Route, RouteView
@@ -58,6 +61,7 @@ class Gateway:
         self.clock = clock
         self.accounts = Accounts(journal, clock)
         self.hooks = Hooks(journal, clock)
+        self.facts = Facts(journal)
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
         self._failover = Failover(self.routes, journal, clock, settings.max_parts)
@@ -97,6 +101,14 @@ class Gateway:
     async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
         """Those of a server's ids that the journal knows, with our state."""
         return await self.journal.read(lambda con: listing.known(con, upstream, remote_ids))
+
+    async def bundle(self, upstream: str, name: str) -> Bundle:
+        """One remote message with several recipients; empty where nothing of it is here."""
+        return await self.journal.read(lambda con: listing.bundle(con, upstream, name))
+
+    async def received_between(self, from_ms: int, to_ms: int, after: int = 0, limit: int = 200) -> list[Message]:
+        """Inbound messages of a span of time behind an id, oldest first."""
+        return await self.journal.read(lambda con: listing.received_between(con, from_ms, to_ms, after, limit))
 
     async def untried(self, upstream: str) -> dict[str, int]:
         """Remote id → message id of what waits here and was never on the air."""
@@ -229,6 +241,12 @@ class Gateway:
                   is_active=is_active)  # fmt: skip
         self.outbox.wake()
 
+    async def set_pace(self, upstream: str, pace: Pace) -> None:
+        """Keep the pace that a server asks for, from now on; a commit only where it changed."""
+        if await self.journal.write(lambda con: upstream_pace.set_pace(con, upstream, pace)):
+            _log.info("upstream_pace", upstream=upstream, **asdict(pace))
+            self.outbox.wake()
+
     async def ensure_upstream(self, name: str, identity: str, *, wants_inbound: bool = False) -> UpstreamRow:
         """The journal's row for an upstream, made where it is missing."""
         return await self.journal.write(lambda con: feeds.register(con, name, identity, wants_inbound=wants_inbound))
@@ -256,11 +274,11 @@ class Gateway:
     # --- pieces -------------------------------------------------------------------------------------
 
     def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int) -> PreparedJob:
-        number, failure = job.recipient.strip()[:40], None
+        number, failure = job.recipient.strip()[:40], job.refusal
         try:
             number = numbers.dialable(job.recipient, self.settings.default_region)
         except numbers.NotDialable as error:
-            failure = str(error)
+            failure = failure or str(error)
         if not failure and not job.text and job.data is None:
             failure = "the text is empty"
         if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:

@@ -44,7 +44,7 @@ _TESTS_AT_ONCE = 2
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call to be made: `event_key` is the same whenever the same thing is told to the same address. `retries` are
-    of SMSGate's form; None is its default."""
+    of SMSGate's form; None is its default. `secret` signs it instead of its account's key."""
 
     event_key: str
     message_id: int
@@ -53,6 +53,7 @@ class Call:
     body: str
     form: HookForm = HookForm.OWN
     retries: int | None = None
+    secret: str | None = None
 
 
 class Hooks:
@@ -77,7 +78,7 @@ class Hooks:
         wanted = [
             NewHook(
                 call.event_key, call.message_id, call.account, call.url, host_of(call.url), call.body, call.form,
-                call.retries,
+                call.retries, call.secret,
             )
             for call in calls
             if problem_of(call.url) is None

@@ -155,8 +155,8 @@ class Job:
     `created_ms` is when the server says it was made (UTC ms). `data` goes instead of the text, `port` is the
     application port it is for, `is_flash` has it shown at once (class 0). `starts_ms` is the UTC ms before which it
     is not sent, and not on a clock that may be wrong. `bundle` is the server's id for one message to several
-    recipients, which are a job each. `attributes` belong to the dialect and come back untouched. Numbers and texts
-    are as given; the gateway validates.
+    recipients, which are a job each. `refusal` is why the dialect already knows that it cannot be sent. `attributes`
+    belong to the dialect and come back untouched. Numbers and texts are as given; the gateway validates.
     """
 
     recipient: str
@@ -177,6 +177,7 @@ class Job:
     starts_ms: int | None = None
     wants_report: bool = True
     bundle: str | None = None
+    refusal: str | None = None
 
     @property
     def details(self) -> dict[str, str | int | float | bool | None]:

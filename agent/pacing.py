@@ -46,6 +46,15 @@ def delay_left_ms(delay_s: float, last: Instant | None, now: Instant) -> int:
     return remaining_ms(last, now, wait_ms=round(delay_s * 1000))
 
 
+def drawn_delay_s(shortest_s: float, longest_s: float, last: Instant | None) -> float:
+    """A delay between two values, the same whenever it is asked for after the same message."""
+    if last is None or longest_s <= shortest_s:
+        return shortest_s
+    # Knuth's multiplicative hash: neighbouring milliseconds give delays that look random.
+    share = (last.utc_ms * 2654435761 % 2**32) / 2**32
+    return shortest_s + (longest_s - shortest_s) * share
+
+
 def window_left_ms(windows: Sequence[tuple[int, int]], attempts: Sequence[Instant], now: Instant) -> int:
     """How long until each sliding window has room, in ms. `attempts` newest first."""
     left = 0
@@ -72,6 +81,16 @@ def quiet_left_ms(limits: Limits, now_utc_ms: int) -> int:
         until += timedelta(days=1)
     # Through UTC, so that a change of daylight saving inside the quiet hours counts.
     return max(1, round((until.timestamp() - local.timestamp()) * 1000))
+
+
+def outside_left_ms(work_hours: str | None, zone: tzinfo, now_utc_ms: int) -> int:
+    """How long it is until work hours ("08:00-18:00", over midnight where the first is later) begin, in ms; 0 within
+    them, and always where both are equal."""
+    hours = parse_quiet_hours(work_hours)
+    if hours is None:
+        return 0
+    start, end = hours
+    return quiet_left_ms(Limits(quiet_hours=(end, start), timezone=zone), now_utc_ms)
 
 
 def parse_quiet_hours(text: str | None) -> tuple[time, time] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from agent import pacing
 from agent.clock import Instant
-from agent.journal import evidence, messages
+from agent.journal import evidence, messages, upstream_pace
 from agent.model import PART_MOVES, URGENT_PRIORITY, AttemptOutcome, PartState
 from drivers.api import (
     LateOutcome,
@@ -87,7 +87,8 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Clai
     if not call.may_send:
         return Nothing()
     route_wait_ms = _route_wait_ms(connection, call, now)
-    blocked = _blocked_upstreams(connection, call.name, now)
+    zone = call.limits.timezone if call.clock_is_right else None
+    blocked = upstream_pace.blocked(connection, call.name, zone, now)
     row = _candidate(connection, call, now, is_route_blocked=route_wait_ms > 0, blocked=blocked)
     if row is None:
         return _next_due(connection, call, now, route_wait_ms, blocked)
@@ -270,28 +271,13 @@ def _route_wait_ms(connection: sqlite3.Connection, call: RouteCall, now: Instant
     return wait
 
 
-def _blocked_upstreams(connection: sqlite3.Connection, route: str, now: Instant) -> dict[str, int]:
-    """Upstreams whose send delay is running: name → ms left. While one of their messages is in the air on
-    another route, that is not known yet: 0."""
-    blocked: dict[str, int] = {}
-    for name, delay_s in connection.execute("SELECT name, send_delay_s FROM upstream WHERE send_delay_s > 0"):
-        left = pacing.delay_left_ms(delay_s, _pace(connection, f"upstream:{name}"), now)
-        in_air = connection.execute(
-            "SELECT 1 FROM attempt a JOIN message m ON m.id = a.message_id "
-            "WHERE a.outcome IN ('open', 'unknown') AND a.outcome = 'open' AND a.route != ? AND m.upstream = ? "
-            "AND m.priority < ?",
-            (route, name, URGENT_PRIORITY),
-        ).fetchone()
-        if in_air or left > 0:
-            blocked[name] = left
-    return blocked
-
-
 _CANDIDATE = """
 SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms FROM queue q
 WHERE q.route = :route AND q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
   AND (q.starts_ms IS NULL OR q.starts_ms <= :utc)
-  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND q.upstream NOT IN ({blocked})))
+  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND (q.upstream NOT IN ({blocked}) OR EXISTS (
+       SELECT 1 FROM message m JOIN upstream_begun b ON b.upstream = m.upstream AND b.remote = m.bundle
+       WHERE m.id = q.message_id))))
   AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.recipient = q.recipient AND a.outcome IN ('open', 'unknown')
                   AND a.outcome = 'unknown')
   AND NOT EXISTS (SELECT 1 FROM queue e WHERE e.recipient = q.recipient AND e.message_id < q.message_id
@@ -392,6 +378,8 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
             evidence.recipient_tail(message["number"]), now.utc_ms, now.boot_id, now.boot_ms, asks,
         ),
     ).lastrowid  # fmt: skip
+    if sequence == 1:
+        upstream_pace.begin(connection, message["upstream"], message_id, now)
     # A message in the air leaves the queue, so that only one of its parts is ever claimed; see settle_sent.
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
     messages.move(

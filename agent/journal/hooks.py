@@ -21,7 +21,7 @@ class HookForm(StrEnum):
 @dataclass(frozen=True, slots=True)
 class NewHook:
     """A call to be made. `event_key` with `url` makes putting it in idempotent; `host` is who shares a fate;
-    `retries` are how many a form has that lets its owner choose."""
+    `retries` are how many a form has that lets its owner choose; `secret` signs it instead of its account's key."""
 
     event_key: str
     lane: int
@@ -31,11 +31,13 @@ class NewHook:
     body: str
     form: HookForm = HookForm.OWN
     retries: int | None = None
+    secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A call that is due. `tries` were made before; `secret` is its account's, None where that is gone."""
+    """A call that is due. `tries` were made before; `secret` is its own, else its account's, None where that is
+    gone."""
 
     id: int
     lane: int
@@ -88,10 +90,12 @@ class DeliveryPage:
     deliveries: tuple[Delivery, ...]
 
 
+NO_ACCOUNT = 0
+"""Of calls that an upstream's server has this gateway make: they are the owner's."""
 MOST_COUNTED = 10_000
 _HOOK = (
-    "SELECT h.id, h.lane, h.url, h.host, h.body, h.tries, a.webhook_secret, coalesce(a.is_owner, 0), h.form, "
-    "h.retries "
+    "SELECT h.id, h.lane, h.url, h.host, h.body, h.tries, coalesce(h.secret, a.webhook_secret), "
+    f"CASE h.account WHEN {NO_ACCOUNT} THEN 1 ELSE coalesce(a.is_owner, 0) END, h.form, h.retries "
     "FROM hook h LEFT JOIN account a ON a.id = h.account"
 )
 _LOG = (
@@ -104,18 +108,19 @@ def add(connection: sqlite3.Connection, hooks: Sequence[NewHook], now_ms: int, f
     """Put calls in; one that is known already is left alone. Returns how many are new. An account that has no key
     to sign with gets the fresh one."""
     added = 0
-    for account in sorted({hook.account for hook in hooks}):
+    for account in sorted({hook.account for hook in hooks if hook.secret is None}):
         ensure_secret(connection, account, fresh_secret)
     for hook in hooks:
         is_behind = connection.execute(
             "SELECT 1 FROM hook WHERE lane = ? AND url = ? AND state = 'waiting' LIMIT 1", (hook.lane, hook.url)
         ).fetchone()
         added += connection.execute(
-            "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms, form, retries) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms, form, retries, "
+            "secret) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 hook.event_key, hook.lane, hook.account, hook.url, hook.host, hook.body,
-                BEHIND_MS if is_behind else now_ms, now_ms, hook.form, hook.retries,
+                BEHIND_MS if is_behind else now_ms, now_ms, hook.form, hook.retries, hook.secret,
             ),
         ).rowcount  # fmt: skip
     return added

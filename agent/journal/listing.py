@@ -44,6 +44,14 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """One message of a server with several recipients: a message each, and all their events, oldest first."""
+
+    members: tuple[Message, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DayFigures:
     """Sums over a span of days. `amount` is the sum of prices of what was accepted."""
 
@@ -126,6 +134,30 @@ def known(connection: sqlite3.Connection, upstream: str, remote_ids: Sequence[st
         (upstream, json.dumps(list(remote_ids))),
     )
     return {row["remote_id"]: Known(row["message_id"], MessageState(row["state"]), row["error"]) for row in found}
+
+
+def bundle(connection: sqlite3.Connection, upstream: str, name: str) -> Bundle:
+    """All messages of one remote message, in the order of its recipients, with their history."""
+    found = connection.execute(
+        f"SELECT {rows.MESSAGE_COLUMNS} FROM message m WHERE +m.upstream = ? AND m.bundle = ? ORDER BY m.id",
+        (upstream, name),
+    )
+    members = tuple(rows.message(row) for row in found)
+    changes = connection.execute(
+        "SELECT * FROM event WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps([member.id for member in members]),),
+    )
+    return Bundle(members, tuple(rows.event(row) for row in changes))
+
+
+def received_between(connection: sqlite3.Connection, from_ms: int, to_ms: int, after: int, limit: int) -> list[Message]:
+    """Inbound messages of a span of time (both ends included) behind an id, oldest first."""
+    found = connection.execute(
+        f"SELECT {rows.MESSAGE_COLUMNS} FROM message m WHERE m.direction = 'inbound' AND m.id > ? "
+        "AND m.created_ms BETWEEN ? AND ? ORDER BY m.id LIMIT ?",
+        (after, from_ms, to_ms, limit),
+    )
+    return [rows.message(row) for row in found]
 
 
 def untried(connection: sqlite3.Connection, upstream: str) -> dict[str, int]:
