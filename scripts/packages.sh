@@ -15,9 +15,9 @@ need chromium chromium
 if [ ! -x .venv/bin/python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 fi
-# The simulator's judges (gammu-smsd, smstools) are downloaded and unpacked by the tests, which takes package lists only.
+# gammu-smsd, smstools and mosquitto are downloaded and unpacked by the tests, which takes package lists only.
 has_lists() { ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; }
-[ -e .cache/debian/complete ] || has_lists || lists=missing
+[ -e .cache/debian/judges/complete ] && [ -e .cache/debian/mosquitto/complete ] || has_lists || lists=missing
 [ -n "$missing" ] || [ "${lists:-}" = missing ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -42,12 +42,17 @@ def test_drivers_never_import_the_agent() -> None:
 
 def test_the_agent_uses_only_the_codec_and_the_contract_of_drivers() -> None:
     allowed = ("drivers.api", "drivers.settings", "drivers.sms")
+    # The gateway's end of the road that pools use: the same connection, topics and payloads, and not the driver.
+    road = ("drivers.mqtt.link", "drivers.mqtt.topics", "drivers.mqtt.payloads")
+    mqtt = _files("agent/upstreams/mqtt")
     # The demo and the control of the simulator belong to the CLI, which starts it as a process of its own.
-    paths = [path for path in _files("agent") if "cli" not in path.parts]
-    assert (
-        _offences(paths, lambda name: _is_in(name, "drivers") and name != "drivers" and not _is_in(name, *allowed))
-        == []
-    )
+    others = [path for path in _files("agent") if "cli" not in path.parts and path not in mqtt]
+
+    def is_wrong(name: str, *known: str) -> bool:
+        return _is_in(name, "drivers") and name not in ("drivers", "drivers.mqtt") and not _is_in(name, *known)
+
+    assert _offences(others, lambda name: is_wrong(name, *allowed) or name == "drivers.mqtt") == []
+    assert _offences(mqtt, lambda name: is_wrong(name, *allowed, *road)) == []
 
 
 def test_the_codec_imports_nothing_of_ours_but_itself() -> None:
@@ -87,9 +92,21 @@ def test_sql_stands_only_in_the_journal(package: str) -> None:
     assert wrong == []
 
 
-def test_pyserial_is_imported_only_by_the_link_and_the_port_list() -> None:
-    paths = [path for path in (*_files("agent"), *_files("drivers")) if path.name not in ("link.py",)]
-    assert _offences(paths, lambda name: _is_in(name, "serial", "serial_asyncio_fast")) == []
+@pytest.mark.parametrize(
+    ("link", "packages"),
+    [
+        ("drivers/at/link.py", ("serial", "serial_asyncio_fast")),
+        ("drivers/mqtt/link.py", ("aiomqtt", "paho")),
+    ],
+)
+def test_a_library_that_holds_a_link_is_imported_by_one_file(link: str, packages: tuple[str, ...]) -> None:
+    paths = [path for path in (*_files("agent"), *_files("drivers")) if path != ROOT / link]
+    assert _offences(paths, lambda name: _is_in(name, *packages)) == []
+
+
+def test_topics_and_payloads_of_mqtt_are_pure() -> None:
+    paths = [ROOT / "drivers/mqtt/topics.py", ROOT / "drivers/mqtt/payloads.py"]
+    assert _offences(paths, lambda name: _is_in(name, "asyncio", "time", "structlog", "agent", "drivers")) == []
 
 
 def test_exception_is_caught_only_by_supervision_the_cli_and_the_journals_thread() -> None:
