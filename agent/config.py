@@ -19,11 +19,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent import plugins
+from agent.metrics.settings import MetricsSettings
 from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Len, Secret
 
 DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
 _ENV_PREFIX = "PHONEBRIDGE_"
-_SECTIONS = ("agent", "route", "upstream", "retention")
+_TABLES = ("agent", "retention", "metrics")
+_SECTIONS = (*_TABLES, "route", "upstream")
 _SECRETS = frozenset({"api_key", "password", "pin", "secret", "token"})
 # Names of rows in the journal that are not this file's to give: name → the type that may have it.
 _RESERVED = {"cli": None, "local": "local"}
@@ -115,6 +117,7 @@ class Config:
     routes: tuple[RouteConfig, ...]
     upstreams: tuple[Any, ...]
     retention: RetentionSettings
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     warnings: tuple[str, ...] = ()
 
 
@@ -152,11 +155,12 @@ def parse(raw: Mapping[str, Any]) -> Config:
             raise ConfigError(_unknown(key, key, _SECTIONS))
     agent = _build(AgentSettings, _table(raw, "agent"), "agent")
     retention = _build(RetentionSettings, _table(raw, "retention"), "retention")
+    metrics = _build(MetricsSettings, _table(raw, "metrics"), "metrics")
     routes = tuple(_route(table, index) for index, table in enumerate(_tables(raw, "route")))
     upstreams = tuple(_upstream(table, index) for index, table in enumerate(_tables(raw, "upstream")))
     _check_routes(routes)
     _check_names("upstream", [settings.name for settings in upstreams])
-    return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention)
+    return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention, metrics=metrics)
 
 
 def secret(value: Secret | None, file: Path | None, where: str) -> str | None:
@@ -305,7 +309,7 @@ def _with_environment(raw: dict[str, Any], sections: tuple[str, ...] = _SECTIONS
     for key in sections:
         if not given.get(key):
             continue
-        if key in ("agent", "retention"):
+        if key in _TABLES:
             merged[key] = {**_table(raw, key), **given[key]}
             continue
         for name, values in given[key].items():
@@ -357,7 +361,7 @@ def _shell_name(name: str) -> str:
 
 
 def _readable_secrets(path: Path, raw: dict[str, Any]) -> list[str]:
-    tables = [*_tables(raw, "route"), *_tables(raw, "upstream")]
+    tables = [*_tables(raw, "route"), *_tables(raw, "upstream"), _table(raw, "metrics")]
     files = [path] if any(key in table for table in tables for key in _SECRETS) else []
     files += [Path(str(table[f"{key}_file"])) for table in tables for key in _SECRETS if f"{key}_file" in table]
     return [

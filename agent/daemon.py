@@ -21,6 +21,7 @@ from agent.inbox import Inbox
 from agent.journal import dispatch, feeds, routing
 from agent.journal.store import Journal
 from agent.masking import show_numbers
+from agent.metrics.server import MetricsServer
 from agent.route import Route
 from agent.supervise import keep_running
 from agent.upstreams.api import DeliveryError, Upstream
@@ -143,6 +144,7 @@ async def build(config: Config, journal: Journal, clock: Clock) -> Gateway:
         route.is_paused = route_config.name in paused
         gateway.routes[route_config.name] = route
     await gateway.ensure_upstream(_CLI, _CLI)
+    await gateway.monitor.configure(config.metrics)
     return gateway
 
 
@@ -194,6 +196,8 @@ async def _run_until(stop: asyncio.Event, config: Config, gateway: Gateway, read
         supervised.append((f"route {route.name}", route.run, None))
     supervised.append(("hooks", gateway.hooks.run, None))
     supervised.append(("housekeeping", Housekeeping(gateway, config).run, None))
+    if config.metrics.bind is not None:
+        supervised.append(("metrics", MetricsServer(gateway.monitor, config.metrics).run, None))
     control = ControlServer(gateway, config)
     supervised.append(("control", control.run, None))
     async with asyncio.TaskGroup() as group:

@@ -21,6 +21,7 @@ class _Sections(BaseSettings):
     route: dict[str, Any] = {}
     upstream: dict[str, Any] = {}
     retention: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
 
 
 class _Variables(EnvSettingsSource):

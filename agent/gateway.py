@@ -28,6 +28,7 @@ from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.store import Journal, JournalFull
 from agent.journal.upstream_pace import Pace
+from agent.metrics.monitor import Monitor
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
 from agent.route import Route, RouteView
@@ -62,6 +63,7 @@ class Gateway:
         self.accounts = Accounts(journal, clock)
         self.hooks = Hooks(journal, clock)
         self.facts = Facts(journal)
+        self.monitor = Monitor(self)
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
         self._failover = Failover(self.routes, journal, clock, settings.max_parts)

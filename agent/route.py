@@ -25,6 +25,7 @@ from agent.inbox import Inbox
 from agent.journal import dispatch, evidence
 from agent.journal.dispatch import Claim, Finished, RouteCall
 from agent.journal.store import Journal, landed
+from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox
 from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.supervise import backoff_s
@@ -127,6 +128,7 @@ class Route:
         self.down_since: float | None = None
         self._agent = agent
         self.takes_any = takes_any
+        self.tally = RouteTally()
         self._journal = journal
         self._clock = clock
         self._outbox = outbox
@@ -414,13 +416,23 @@ class Route:
                 self._new_unknown.set()
 
     async def _submit(self, session: Session, claim: Claim, durable: asyncio.Future[Any]) -> Finished:
+        claimed = left = time.monotonic()
+
+        async def leave() -> None:
+            nonlocal left
+            await landed(durable)
+            left = time.monotonic()
+
         try:
-            result: Submitted | SubmitError = await session.submit(claim.part, landed(durable))
+            result: Submitted | SubmitError = await session.submit(claim.part, leave())
         except SubmitError as error:
             result = error
         except SessionLost as error:
             # The contract says that a part in the air ends as OutcomeUnknown: this one never left.
             result = NotReady(str(error))
+        waited_s = None if claim.waited_ms is None else claim.waited_ms / 1000 + left - claimed
+        took_s = time.monotonic() - left
+        self.tally.submitted(result, tries=claim.tries, waited_s=waited_s, took_s=took_s)
         self._log_result(claim, result)
         return Finished(claim, result)
 

@@ -13,6 +13,7 @@ import pytest
 
 from agent import config, plugins
 from agent.config import AgentSettings, RetentionSettings, RouteSettings
+from agent.metrics.settings import MetricsSettings
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 # A whole block that is not in use.
@@ -47,6 +48,7 @@ def models() -> list[tuple[str, type[Any]]]:
     return [
         ("agent", AgentSettings),
         ("retention", RetentionSettings),
+        ("metrics", MetricsSettings),
         ("route", RouteSettings),
         ("route", plugins.load_driver("at").Settings),
         ("route yazsana", plugins.load_driver("yazsana").Settings),

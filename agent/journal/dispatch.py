@@ -55,12 +55,17 @@ class RouteCall:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One part, now SENDING, with its open attempt."""
+    """One part, now SENDING, with its open attempt.
+
+    `tries` counts this one. `waited_ms` is the time since acceptance, None where it is not the message's first submit.
+    """
 
     attempt_id: int
     message_id: int
     upstream: str
     part: PartToSend
+    tries: int = 1
+    waited_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,11 +356,15 @@ def _next_due(
 def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now: Instant) -> Claim:
     message = connection.execute("SELECT * FROM message WHERE id = ?", (message_id,)).fetchone()
     part = connection.execute(
-        "SELECT sequence, alphabet, body, header, message_class FROM part "
+        "SELECT sequence, alphabet, body, header, message_class, tries FROM part "
         "WHERE message_id = ? AND state = 'queued' ORDER BY sequence",
         (message_id,),
     ).fetchall()
-    sequence, alphabet, body, header, message_class = part[0]
+    sequence, alphabet, body, header, message_class, tries = part[0]
+    waited_ms = None
+    if message["iccid"] is None and tries == 0:
+        accepted = connection.execute("SELECT accepted_boot_ms FROM queue WHERE message_id = ?", (message_id,))
+        waited_ms = now.boot_ms - accepted.fetchone()[0]
     reference = message["reference"]
     if message["route"] is None or message["iccid"] is None:
         reference = _next_reference(connection, call.iccid) if message["parts"] > 1 else 0
@@ -406,6 +415,8 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
             header=header,
             message_class=message_class,
         ),
+        tries=tries + 1,
+        waited_ms=waited_ms,
     )
 
 

@@ -54,6 +54,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.commits = 0
+        """Transactions that wrote something."""
+        self.failures = 0
+        """Transactions that could not be written."""
         self.has_reserve = False
         """Whether the ballast is there. Without it only outcomes are written: nothing is accepted or sent."""
         self._ballast = path.with_suffix(".ballast")
@@ -114,6 +117,11 @@ class Journal:
         await self.read(lambda con: con.execute("SELECT 1").fetchone())
         await self.write(lambda _: None)
 
+    def size_bytes(self) -> int:
+        """Of the journal with its write-ahead log."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def keep_ballast(self) -> None:
         """Make the ballast file again where there is room for it, so that a full disk has a reserve."""
         try:
@@ -164,6 +172,7 @@ class Journal:
     def _transaction(self, first: _Work) -> tuple[list[_Work], bool]:
         batch: list[_Work] = []
         is_last = False
+        changes = self._connection.total_changes
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             work: _Work | None = first
@@ -180,12 +189,16 @@ class Journal:
                     is_last = work is None
                 except queue.Empty:
                     break
-            self._connection.execute("COMMIT")
-            self.commits += 1
+            self._commit(changes)
         except sqlite3.Error as error:
             self._undo(batch or [first], error)
             batch = batch or [first]
         return batch, is_last
+
+    def _commit(self, changes_before: int) -> None:
+        """One that wrote nothing, as a probe, costs the disk nothing and is not counted."""
+        self._connection.execute("COMMIT")
+        self.commits += self._connection.total_changes > changes_before
 
     def _run(self, work: _Work) -> None:
         self._connection.execute("SAVEPOINT work")
@@ -218,17 +231,18 @@ class Journal:
             self._ballast.unlink(missing_ok=True)
             self.has_reserve = False
             try:
+                changes = self._connection.total_changes
                 self._connection.execute("BEGIN IMMEDIATE")
                 for work in batch:
                     if work.error is None:
                         self._run(work)
-                self._connection.execute("COMMIT")
-                self.commits += 1
+                self._commit(changes)
                 return
             except sqlite3.Error as again:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 error = again
+        self.failures += 1
         _log.error("commit_failed", error=str(error))
         for work in batch:
             if work.error is None:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.journal.schema import JournalError
+from agent.metrics.monitor import PATHS, Question
 from agent.upstreams.local import answers, description
 from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
@@ -55,7 +56,7 @@ def build(local: Local, hosts: Hosts) -> Guard:
     with_key = yazsana_access.router(local)
     yazsana.add(with_key, local)
     api.include_router(with_key)
-    _add_health(api)
+    _add_health(api, local)
     description.add(api)
     app = Starlette(routes=api.routes(), exception_handlers=_faults())
     app.router.redirect_slashes = False
@@ -63,10 +64,20 @@ def build(local: Local, hosts: Hosts) -> Guard:
     return Guard(app, hosts)
 
 
-def _add_health(router: Router) -> None:
-    @router.get("/healthz", include_in_schema=False)
-    async def healthz() -> Response:
-        return answers.Json({"status": "ok"})
+def _add_health(router: Router, local: Local) -> None:
+    async def answer(request: Request) -> Response:
+        caller = await access.caller(local, request)
+        question = Question(
+            path=request.url.path,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            peer=request.client.host if request.client else "",
+            is_owner=caller is not None and caller.is_owner,
+        )
+        found = await local.gateway.monitor.answer(question)
+        return Response(found.body, found.status, found.headers, found.content_type)
+
+    for path in PATHS:
+        router.get(path, include_in_schema=False)(answer)
 
 
 def _faults() -> dict[Any, Any]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
+from agent import binding
 from agent.upstreams.api import UpstreamSettings
 from drivers.settings import Check, Form, Ge, Le, Len, Secret
 
 _Amount = Annotated[float, Ge(0), Le(1e9)]
 _CODE = Form("[A-Za-z0-9_-]{3,64}", "3 to 64 letters, digits, _ or -")
-
-
-def _address(value: str) -> str:
-    try:
-        parts = urlsplit(f"//{value}")
-        is_good = bool(parts.hostname) and parts.port is not None and value == parts.netloc and "@" not in value
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise ValueError(f'"{value}" is not HOST:PORT; write for example "127.0.0.1:8080" or "[::1]:8080"')
-    return value
 
 
 def _no_empty_key(value: Secret) -> Secret:
@@ -36,7 +24,7 @@ def _no_empty_key(value: Secret) -> Secret:
 class LocalSettings(UpstreamSettings):
     """Keys of `[[upstream]]` with type = "local"."""
 
-    bind: Annotated[str, Check(_address)] = "127.0.0.1:8080"
+    bind: Annotated[str, Check(binding.check)] = "127.0.0.1:8080"
     api_key: Annotated[Secret | None, Check(_no_empty_key)] = None
     api_key_file: Path | None = None
     registration: Literal["closed", "open"] = "closed"
@@ -73,26 +61,18 @@ class LocalSettings(UpstreamSettings):
     @property
     def host(self) -> str:
         """The address to bind, without brackets."""
-        return urlsplit(f"//{self.bind}").hostname or ""
+        return binding.host(self.bind)
 
     @property
     def port(self) -> int:
         """0: any free one."""
-        return urlsplit(f"//{self.bind}").port or 0
+        return binding.port(self.bind)
 
     @property
     def is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return binding.is_loopback(self.host)
 
     @property
     def is_wildcard(self) -> bool:
         """Whether it binds all addresses of the machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_unspecified
-        except ValueError:
-            return False
+        return binding.is_wildcard(self.host)

@@ -26,12 +26,12 @@ def router(local: Local) -> Router:
         needed = NEEDED[method, path]
 
         async def admit(request: Request) -> Response | None:
-            caller = await _caller(local, request)
-            if caller is None:
+            found = await caller(local, request)
+            if found is None:
                 return answers.unauthenticated()
-            if not is_enough(caller.abilities, needed):
+            if not is_enough(found.abilities, needed):
                 return answers.plain("Invalid ability provided.", 403)
-            request.state.caller = caller
+            request.state.caller = found
             return None
 
         return admit
@@ -74,7 +74,8 @@ async def own_device(local: Local, caller: Caller, key: str) -> DeviceView:
         raise Refused(answers.missing("Device")) from error
 
 
-async def _caller(local: Local, request: Request) -> Caller | None:
+async def caller(local: Local, request: Request) -> Caller | None:
+    """Whose key came with a request, None without a right one."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         return None
