@@ -1,13 +1,15 @@
 """`phonebridge run`: the daemon in the foreground, with little else in its memory.
 
-rich, click and pygments are kept out of the process. structlog and httpx import them wherever they are installed,
-and typer and uvicorn install them: 5 MB of a budget of 50.
+rich, click, pygments and greenlet are kept out of the process. structlog and httpx import them wherever they are
+installed, and typer, uvicorn and others install them: 6 MB of a budget of 50. httpx itself, another 6, is not loaded
+before it is needed where only modems and the local server are configured: that calls others for webhooks only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +21,13 @@ from agent.cli.exits import Exit, Fault, internal, say
 if TYPE_CHECKING:
     from agent.config import Config
 
-_NEVER = ("rich", "pygments")
+_NEVER = ("rich", "pygments", "greenlet")
 # uvicorn cannot do without click, so it is kept from structlog and httpx only, which can.
 _NOT_YET = ("click",)
+# What has a client of HTTP only for what few use.
+_SELDOM_CALLING = frozenset({"local", "at"})
+# malloc.h; each thread beyond has a heap of its own otherwise, which keeps what it once had.
+_M_ARENA_MAX = -8
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     settings = apart.start(parsed.config)
     slim_imports()
+    _share_one_heap()
     try:
         return _run(settings)
     except Fault as fault:
@@ -41,16 +48,28 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def slim_imports() -> None:
-    """Import structlog and httpx as if the terminal's libraries were not installed. Call before any of ours."""
+    """Import structlog as if the terminal's libraries were not installed. Call before any of ours."""
     for name in (*_NEVER, *_NOT_YET):
-        # None makes `import name` an ImportError, which both expect. What is loaded already stays.
+        # None makes `import name` an ImportError, which is expected. What is loaded already stays.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    import httpx  # noqa: F401, PLC0415 - now, while the names are blocked
-    import structlog  # noqa: F401, PLC0415
+    import structlog  # noqa: F401, PLC0415 - now, while the names are blocked
 
+
+def settle_imports(config: Config) -> None:
+    """Import httpx in the same way where it will be needed, and end the blocking of what others need."""
+    kinds = {*(one.type for one in config.upstreams), *(one.settings.driver for one in config.routes)}
+    if kinds - _SELDOM_CALLING:
+        import httpx  # noqa: F401, PLC0415
     for name in _NOT_YET:
         if sys.modules.get(name) is None:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
+
+
+def _share_one_heap() -> None:
+    """The threads wait for each other anyway; 1.5 MB of what they once used is free for all. glibc alone can."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _run(settings: Callable[[], Config]) -> Exit:
@@ -58,6 +77,7 @@ def _run(settings: Callable[[], Config]) -> Exit:
     from agent.journal.schema import JournalError  # noqa: PLC0415
 
     config = settings()
+    settle_imports(config)
     logs.set_up(config.agent.log_level, config.agent.log_format)
     try:
         asyncio.run(daemon.run(config))

@@ -11,24 +11,27 @@ import pytest
 
 LIGHT = """
 import sys
-from agent.cli.run import slim_imports
+from agent.cli.run import settle_imports, slim_imports
 slim_imports()
-import agent.daemon, agent.upstreams.mobsms, agent.logs
-import httpx, structlog
+import agent.daemon, agent.logs, structlog
+from agent.config import parse
+mobsms = {"type": "mobsms", "base_url": "https://example.com", "api_key": "key", "device_id": "a"}
+settle_imports(parse({"upstream": [{"type": "local"}] if "local" in sys.argv else [mobsms]}))
+heavy = {"rich", "click", "pygments", "typer", "starlette", "uvicorn", "aiomqtt", "phonenumbers", "httpx", "greenlet"}
+print(sorted(name for name in heavy if sys.modules.get(name)))
 agent.logs.set_up()
 structlog.get_logger().info("works")
+import click, uvicorn, httpx
 assert httpx.Client().get is not None
-heavy = {"rich", "click", "pygments", "typer", "starlette", "uvicorn", "aiomqtt", "phonenumbers"}
-print(sorted(name for name in heavy if sys.modules.get(name)))
-import click, uvicorn
-print(uvicorn.Server.__name__, bool(sys.modules.get("rich")))
+print(uvicorn.Server.__name__, bool(sys.modules.get("rich") or sys.modules.get("pygments")))
 """
 
 
-def test_run_imports_nothing_of_the_terminal_and_uvicorn_still_works() -> None:
-    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("upstream", "loaded"), [("mobsms", "['httpx']"), ("local", "[]")])
+def test_run_imports_nothing_of_the_terminal_and_uvicorn_still_works(upstream: str, loaded: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT, upstream], capture_output=True, text=True, check=False)
     assert done.stderr.count("works") == 1, done.stderr
-    assert done.stdout == "[]\nServer False\n"
+    assert done.stdout == f"{loaded}\nServer False\n"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable
 from types import MappingProxyType
 
-from tests.prove import local_server_fuzz, local_server_operations, runner
+from tests.prove import local_server_fuzz, local_server_memory, local_server_operations, runner
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
-    {"operations": local_server_operations.prove, "fuzz": local_server_fuzz.prove}
+    {
+        "operations": local_server_operations.prove,
+        "fuzz": local_server_fuzz.prove,
+        "memory": local_server_memory.prove,
+    }
 )
 
 

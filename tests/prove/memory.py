@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.mobsms_server.process import make_certificates
 from tests.prove.figures import Figures
-from tests.prove.stage import ROOT, Stage, wait_until
+from tests.prove.stage import ROOT, Daemon, Stage, wait_until
 
 _PROMISED_MB = 50.0
 
@@ -27,7 +27,7 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
         stage.configure()
         stage.server.enqueue(1)
         started = time.time()
-        _run_as_user(stage)
+        run_as_user(stage.daemon)
         wait_until("the first PDU", lambda: stage.events("pdu"), 30, 0.002)
         figures.state("start to first submit, s", f"{stage.events('pdu')[0]['at_ms'] / 1000 - started:.2f}")
         stage.server.enqueue(out // 2)
@@ -48,16 +48,16 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     figures.state("import time of `phonebridge run`, s (median of 5)", f"{_import_s():.3f}")
 
 
-def _run_as_user(stage: Stage) -> None:
-    """Through the command itself, since it keeps libraries of the CLI out of the process."""
+def run_as_user(daemon: Daemon) -> None:
+    """Start it through the command itself, since that keeps libraries of the CLI out of the process."""
     program = Path(sys.executable).with_name("phonebridge")
-    with stage.daemon.log_path.open("ab") as log:
-        stage.daemon.process = subprocess.Popen(
-            [str(program), "run", "-c", str(stage.daemon.config_path)],
+    with daemon.log_path.open("ab") as log:
+        daemon.process = subprocess.Popen(
+            [str(program), "run", "-c", str(daemon.config_path)],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            cwd=stage.directory,
+            cwd=daemon.directory,
         )
 
 

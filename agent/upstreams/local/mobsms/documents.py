@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel as _BaseModel
+from pydantic import ConfigDict, Field
 
 D = TypeVar("D")
+
+
+class BaseModel(_BaseModel):
+    """Made ready when somebody asks for the description: few do, and it takes memory."""
+
+    model_config = ConfigDict(defer_build=True)
+
 
 Status = Literal["pending", "sent", "delivered", "failed", "cancelled", "received"]
 Time = str
