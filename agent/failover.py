@@ -5,7 +5,7 @@ Only messages without an attempt move (DESIGN decision 9), planned anew where th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -30,7 +30,9 @@ _AT_ONCE = 200
 class Failover:
     """One per gateway. `routes` is the gateway's own mapping."""
 
-    def __init__(self, routes: Mapping[str, Route], journal: Journal, clock: Clock, max_parts: int) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], journal: Journal, clock: Clock, max_parts: Callable[[], int]
+    ) -> None:
         self._routes = routes
         self._journal = journal
         self._clock = clock
@@ -63,7 +65,8 @@ class Failover:
             self._left = await self._journal.read(routing.homes)
         changed = 0
         is_any_down = False
-        for route in self._routes.values():
+        # A reload may take routes away meanwhile.
+        for route in list(self._routes.values()):
             if route.view().state is RouteState.READY:
                 changed += await self._move_back(route.name, route)
             elif route.view().state is not RouteState.PAUSED:
@@ -77,7 +80,7 @@ class Failover:
 
     def _planner(self, name: str) -> Route:
         """The route that plans for a name: itself, or the first that takes any message."""
-        if name != ANY:
+        if name in self._routes:
             return self._routes[name]
         routes = list(self._routes.values())
         return next((route for route in routes if route.takes_any), routes[0])
@@ -88,7 +91,7 @@ class Failover:
     def _plan(self, name: str, text: str, options: PlanOptions) -> tuple[PlannedPart, ...]:
         """Raises: Unplannable."""
         route = self._planner(name)
-        return route.driver.plan(text, self._max_parts, replace(options, settings=route.config.driver))
+        return route.driver.plan(text, self._max_parts(), replace(options, settings=route.config.driver))
 
     @staticmethod
     def _is_stranded(route: Route) -> bool:

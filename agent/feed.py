@@ -8,6 +8,7 @@ cursor), so after a crash an item may be told twice, never not at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ _MOST_BEHIND = 500
 _PASSED_EVENTS = 1000
 _LONGEST_DOWN_S = 60.0
 _LONGEST_LANE_S = 900.0
+# What an upstream is just being told; whoever takes longer is told once more by the feed that follows.
+_DRAIN_S = 10.0
 # Items whose lane is busy are written down after this many tries, so that the cursor can pass them.
 _TRIES_BEFORE_LEFT_BEHIND = 2
 
@@ -63,6 +66,8 @@ class Feed:
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
         self._is_saving = False
+        self._is_draining = False
+        self._rested = asyncio.Event()
         self._is_more_behind = False
         self._read_to = 0
         self._saved = 0
@@ -98,6 +103,15 @@ class Feed:
         if item is not None and is_behind and message_id not in self._lanes:
             self._take(item, is_behind=True)
             self.wake()
+
+    async def drain(self) -> None:
+        """Begin no further delivery, and wait for those under way to be written down, for a moment."""
+        self._is_draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while self.is_unsaved or any(lane.is_running for lane in self._lanes.values()):
+                    self._rested.clear()
+                    await self._rested.wait()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -164,6 +178,8 @@ class Feed:
     def _start_lanes(self, group: asyncio.TaskGroup) -> float | None:
         """Start what may run; returns the loop time at which to look again, None: when woken."""
         now = asyncio.get_running_loop().time()
+        if self._is_draining:
+            return None
         if self._lanes and now < self._down_until:
             return self._down_until
         running = [lane for lane in self._lanes.values() if lane.is_running]
@@ -189,7 +205,7 @@ class Feed:
 
     async def _serve(self, message_id: int, lane: _Lane) -> None:
         try:
-            while lane.items:
+            while lane.items and not self._is_draining:
                 if not await self._deliver(lane, lane.items[0]):
                     break
                 lane.items.popleft()
@@ -198,6 +214,7 @@ class Feed:
             lane.is_running = False
             if not lane.items:
                 del self._lanes[message_id]
+            self._rested.set()
             self.wake()
 
     async def _deliver(self, lane: _Lane, item: FeedItem) -> bool:
@@ -273,6 +290,7 @@ class Feed:
             self._dirty.clear()
             await self._save()
             self._is_saving = False
+            self._rested.set()
 
     async def _save(self) -> None:
         """Write the cursor down where it can move: up to the oldest item that is not delivered."""

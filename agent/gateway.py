@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -33,6 +34,9 @@ from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, Message
 from agent.outbox import Outbox
 from agent.route import Route, RouteView
 from drivers.api import PlannedPart, PlanOptions
+
+if TYPE_CHECKING:
+    from agent.reload import Reloader
 
 _log = structlog.get_logger("gateway")
 
@@ -66,10 +70,11 @@ class Gateway:
         self.monitor = Monitor(self)
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
-        self._failover = Failover(self.routes, journal, clock, settings.max_parts)
+        self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts)
         self.feeds: dict[str, Feed] = {}
         self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
-        self.upstream_views: list[Callable[[], UpstreamView]] = []
+        self.upstreams: dict[str, Callable[[], UpstreamView]] = {}
+        self.reloader: Reloader | None = None
         self._views: dict[str, int] = {}
         self._watchers: set[asyncio.Event] = set()
 
@@ -253,6 +258,15 @@ class Gateway:
         """The journal's row for an upstream, made where it is missing."""
         return await self.journal.write(lambda con: feeds.register(con, name, identity, wants_inbound=wants_inbound))
 
+    def add_upstream(self, name: str, feed: Feed, view: Callable[[], UpstreamView]) -> None:
+        """From now on this is what is told and shown of an upstream."""
+        self.feeds[name], self.upstreams[name] = feed, view
+
+    def remove_upstream(self, name: str) -> None:
+        """It runs no more; the journal keeps what it is owed."""
+        for known in (self.feeds, self.upstreams, self.refreshers, self._views):
+            known.pop(name, None)
+
     def saw_pending(self, upstream: str) -> None:
         """The upstream has just read its server's whole pending list and withdrawn what was gone from it."""
         self._views[upstream] = self.clock.boot_ms()
@@ -363,4 +377,5 @@ class Gateway:
                 await refresh()
         finally:
             # Answered or not: a failed or slow check does not stop the send (SEEDS section 1).
-            self._views[upstream] = self.clock.boot_ms()
+            if upstream in self._views:
+                self._views[upstream] = self.clock.boot_ms()

@@ -19,6 +19,7 @@ from agent.gateway import Gateway, NoSuchRoute, UpstreamView
 from agent.journal.listing import Filter
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, is_ended
 from agent.plan_view import described
+from agent.reload import Outcome
 from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell, time_of
 from agent.route import RouteView
 
@@ -161,6 +162,7 @@ async def _release(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
 async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
     queued = await gateway.queue_length()
     views = gateway.route_views()
+    last = None if gateway.reloader is None else gateway.reloader.last
     return {
         "version": agent.__version__,
         "pid": os.getpid(),
@@ -168,10 +170,32 @@ async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
         "device_name": gateway.settings.device_name,
         "state_dir": str(gateway.settings.state_dir),
         "clock_is_right": gateway.clock.is_synchronised(),
+        "reload": None if last is None else _outcome(last),
         "queued": sum(queued.values()),
         "held": await gateway.total(Filter(states=(MessageState.HELD,))),
         "routes": [_route_view(view, queued.get(view.name, 0)) for view in views],
-        "upstreams": [_upstream_view(upstream()) for upstream in gateway.upstream_views],
+        "upstreams": [_upstream_view(upstream()) for upstream in gateway.upstreams.values()],
+    }
+
+
+async def _reload(gateway: Gateway, _: Fields, __: Tell) -> Answer:
+    """Apply the configuration as it stands now. Refused with its sentence where it is wrong; nothing changes then."""
+    if gateway.reloader is None:
+        raise Refused("this daemon was started without a configuration file")
+    outcome = await gateway.reloader.ask()
+    if outcome.error is not None:
+        raise Refused(f"{outcome.error}; what runs goes on as before", Refusal.USAGE)
+    return _outcome(outcome)
+
+
+def _outcome(outcome: Outcome) -> Answer:
+    return {
+        "at": iso_utc(outcome.at_ms),
+        "error": outcome.error,
+        "started": list(outcome.started),
+        "restarted": list(outcome.restarted),
+        "ended": list(outcome.ended),
+        "hints": list(outcome.hints),
     }
 
 
@@ -308,6 +332,7 @@ def _upstream_view(view: UpstreamView) -> Answer:
 
 OPERATIONS: dict[str, Operation] = {
     "status": _status,
+    "reload": _reload,
     "send": _send,
     "plan": _plan,
     "messages": _messages,

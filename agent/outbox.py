@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from agent.clock import Clock
@@ -55,6 +56,8 @@ class Outbox:
         first octet leaves.
         """
         while True:
+            # While a claim is under way the route is busy: cancelled now, its part would be left in the air.
+            idle.clear()
             occasions = self._occasions
             found, durable = await self._claim(call, finished)
             finished = None
@@ -100,27 +103,29 @@ class Outbox:
                     claims[name] = found
             return accepted, claims
 
-        try:
-            (accepted, claims), durable = await self._journal.write_early(run)
-        except BaseException:
-            self._wake_all(idle)
-            raise
-        orphans = []
+        early, durable = self._journal.begin(run)
+        # Not behind an await: who gave us the jobs may be cancelled meanwhile, and they are taken in all the same.
+        early.add_done_callback(lambda done: self._hand_over(done, idle, durable))
+        durable.add_done_callback(lambda _: self._committed())
+        accepted, _ = await landed(early)
+        await landed(durable)
+        return accepted
+
+    def _hand_over(
+        self,
+        done: asyncio.Future[tuple[list[Acceptance], dict[str, Claim]]],
+        idle: dict[str, _Idle],
+        durable: asyncio.Future[Any],
+    ) -> None:
+        """Give the claims of a transaction to the routes they were made for; what nobody takes goes back."""
+        claims = {} if done.cancelled() or done.exception() is not None else done.result()[1]
         for name, waiting in idle.items():
             claim = claims.get(name)
-            if waiting.handed.done():
-                if claim is not None:
-                    orphans.append(claim)
+            if not waiting.handed.done():
+                waiting.handed.set_result(None if claim is None else (claim, durable))
             elif claim is not None:
-                waiting.handed.set_result((claim, durable))
-            else:
-                waiting.handed.set_result(None)
+                self._journal.begin(partial(dispatch.give_back, attempt_id=claim.attempt_id, now=self._clock.now()))
         self.wake()
-        await landed(durable)
-        for claim in orphans:
-            await self.give_back(claim)
-        self._committed()
-        return accepted
 
     async def give_back(self, claim: Claim) -> None:
         """A claimed part that certainly was not submitted goes back into the queue."""

@@ -294,6 +294,8 @@ class Route:
         finally:
             self._session = None
             await session.close()
+            # Whatever was cut off, nothing of this link is in flight any more: a drain need not wait for it.
+            self._idle.set()
 
     async def _serve(self, session: Session) -> None:
         """Run the session; when it is lost, let the submit in flight learn its outcome and write it down."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 # WatchdogSec is the latest moment; a tick at a third of it survives one that comes late.
@@ -33,6 +34,12 @@ def notify(*lines: str, environment: Mapping[str, str] = os.environ) -> bool:
     except OSError:
         return False
     return True
+
+
+def reloading(environment: Mapping[str, str] = os.environ) -> bool:
+    """Say that the configuration is being applied; READY=1 ends it. The time is what Type=notify-reload compares."""
+    now_usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return notify("RELOADING=1", f"MONOTONIC_USEC={now_usec}", environment=environment)
 
 
 def watchdog_interval_s(environment: Mapping[str, str] = os.environ) -> float | None:

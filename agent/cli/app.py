@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import PROGRAM, check, decode, demo, doctor, hooks, install, keys, messages, output, routes
+from agent.cli import PROGRAM, check, decode, demo, doctor, hooks, install, keys, messages, output, reload, routes
 from agent.cli.exits import Exit, Fault, internal, say
 
 _EPILOG = (
@@ -66,6 +66,7 @@ def _app() -> typer.Typer:
         ("check-config", check.check_config),
         ("doctor", doctor.doctor),
         ("status", routes.status),
+        ("reload", reload.reload),
         ("send", messages.send),
         ("messages", messages.messages),
         ("inbox", messages.inbox),

@@ -63,11 +63,7 @@ def install_service(
 def unit_text(program: Path) -> str:
     """The unit, with the program that it starts."""
     text = files("agent").joinpath("units", UNIT).read_text(encoding="utf-8")
-    lines = [
-        f"ExecStart={program} run -c {config.DEFAULT_PATH}" if line.startswith("ExecStart=") else line
-        for line in text.splitlines()
-    ]
-    return "\n".join(lines) + "\n"
+    return text.replace(f"={_GOOD_PLACE}/bin/phonebridge ", f"={program} ")
 
 
 def refuse_bad_place(places: Sequence[Path]) -> None:

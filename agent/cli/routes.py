@@ -33,6 +33,8 @@ def status(as_json: AsJson = False, config: ConfigFile = None) -> int:
         f"phonebridge {found['version']} on {found['device_name']}, up {_duration(found['uptime_s'])}, "
         f"{found['queued']} queued{clock}"
     )
+    if found["reload"] is not None and found["reload"]["error"] is not None:
+        output.write(f"the changed configuration is not used: {output.printable(found['reload']['error'])}")
     if found["held"]:
         output.write(f"{found['held']} message(s) are held; see: phonebridge messages --state held, then release")
     _show_routes(found["routes"])

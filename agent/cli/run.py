@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     slim_imports()
     _share_one_heap()
     try:
-        return _run(settings)
+        return _run(settings, parsed.config)
     except Fault as fault:
         say(str(fault))
         return fault.code
@@ -72,15 +72,18 @@ def _share_one_heap() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
-def _run(settings: Callable[[], Config]) -> Exit:
+def _run(settings: Callable[[], Config], path: Path) -> Exit:
     from agent import daemon, logs  # noqa: PLC0415 - they import structlog and httpx
+    from agent.config import ConfigError  # noqa: PLC0415
     from agent.journal.schema import JournalError  # noqa: PLC0415
 
     config = settings()
     settle_imports(config)
     logs.set_up(config.agent.log_level, config.agent.log_format)
     try:
-        asyncio.run(daemon.run(config))
+        asyncio.run(daemon.run(config, path))
+    except ConfigError as error:
+        raise Fault(str(error), Exit.USAGE) from error
     except JournalError as error:
         raise Fault(str(error)) from error
     return Exit.OK

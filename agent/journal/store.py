@@ -103,10 +103,17 @@ class Journal:
 
         Nothing outside may be told before the future is done. Raises: what `run` raises.
         """
+        early, durable = self.begin(run)
+        return await landed(early), durable
+
+    def begin(self, run: Callable[[sqlite3.Connection], T]) -> tuple[asyncio.Future[T], asyncio.Future[Any]]:
+        """As `write_early`, without waiting: the future of the result, and the one of the commit.
+
+        It is run whether anybody waits or not. Raises: JournalError when closed.
+        """
         work = self._put(run, 0.0, early=True)
         assert work.early is not None  # made by _put for early work
-        result: T = await landed(work.early)
-        return result, work.durable
+        return work.early, work.durable
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run on a connection that sees the last commit and cannot write."""
@@ -140,7 +147,8 @@ class Journal:
         early_future = self._loop.create_future() if early else None
         work = _Work(run, patience_s, early_future, self._loop.create_future())
         # Whoever awaits learns of an error; nobody else need be told that a future was never retrieved.
-        work.durable.add_done_callback(_seen)
+        for future in filter(None, (work.early, work.durable)):
+            future.add_done_callback(_seen)
         self._inbox.put(work)
         return work
 

@@ -97,7 +97,7 @@ class Monitor:
         problem = await self.journal_problem()
         if problem is None and not gateway.journal.has_reserve:
             problem = "the disk is full: nothing is accepted or sent until there is room again"
-        upstreams = [look() for look in gateway.upstream_views]
+        upstreams = [look() for look in gateway.upstreams.values()]
         return health.reasons(
             [RouteFact(view.name, view.state, view.problem) for view in gateway.route_views()],
             [UpstreamFact(view.name, view.type, view.problem) for view in upstreams],

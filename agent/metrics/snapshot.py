@@ -80,7 +80,7 @@ async def samples(gateway: Gateway, history: History, *, is_ready: bool) -> list
     found += _of_parts(gateway, history)
     for view in gateway.route_views():
         found += _of_route(view)
-    for look in gateway.upstream_views:
+    for look in gateway.upstreams.values():
         upstream = look()
         found.append(Sample("upstream_up", (upstream.name,), float(upstream.problem is None)))
         found.append(Sample("upstream_waiting", (upstream.name,), float(upstream.waiting)))

@@ -13,8 +13,8 @@ from tests.cli.conftest import Cli
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = [
-    "run", "demo", "check-config", "doctor", "status", "send", "messages", "inbox", "cancel", "resend", "release",
-    "pause", "resume", "at", "ussd", "pin", "decode", "key new", "key list", "key revoke", "hooks list",
+    "run", "demo", "check-config", "doctor", "status", "reload", "send", "messages", "inbox", "cancel", "resend",
+    "release", "pause", "resume", "at", "ussd", "pin", "decode", "key new", "key list", "key revoke", "hooks list",
     "hooks replay", "hooks test", "hooks secret", "install-service",
 ]  # fmt: skip
 

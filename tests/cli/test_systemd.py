@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_without_systemd_nothing_happens(address: str) -> None:
     assert systemd.notify("READY=1", environment={"NOTIFY_SOCKET": address}) is False
 
 
+def test_a_reload_is_announced_with_its_time(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert systemd.reloading(environment={"NOTIFY_SOCKET": address})
+        word, _, usec = manager.recv(1000).decode().partition("\nMONOTONIC_USEC=")
+        assert word == "RELOADING=1"
+        assert before <= int(usec) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
 @pytest.mark.parametrize(
     ("environment", "interval_s"),
     [
@@ -55,7 +67,7 @@ def test_the_package_brings_the_unit_along() -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_unit_is_correct_and_hardened(tmp_path: Path) -> None:
     unit = tmp_path / "phonebridge.service"
-    unit.write_text(re.sub("ExecStart=.*", "ExecStart=/bin/true", UNIT.read_text()))
+    unit.write_text(re.sub("^(Exec[A-Za-z]+)=.*", r"\1=/bin/true", UNIT.read_text(), flags=re.MULTILINE))
     verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     complaints = [line for line in verified.stderr.splitlines() if "phonebridge" in line]
     assert complaints == []

@@ -142,7 +142,7 @@ def main() -> None:
 
     loaded = config.load(Path(path))
     logs.set_up(loaded.agent.log_level, loaded.agent.log_format)
-    asyncio.run(daemon.run(loaded))
+    asyncio.run(daemon.run(loaded, Path(path)))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from agent.assembly import open_routes_of
 from agent.config import RouteConfig, RouteSettings, parse
-from agent.daemon import _open_routes
 from agent.inbox import Inbox
 from agent.model import Job
 from agent.route import Route, RouteState
@@ -240,7 +240,7 @@ def test_who_takes_what_is_meant_for_none_in_particular() -> None:
     def opened(*routes: dict[str, Any]) -> set[str]:
         defaults = {"yazsana": {"base_url": "https://x", "api_key": "k"}, "at": {"port": "/dev/x"}}
         tables = [{**defaults[route.get("driver", "at")], **route} for route in routes]
-        return _open_routes(parse({"route": tables}))
+        return open_routes_of(parse({"route": tables}))
 
     bob: dict[str, Any] = {"name": "bob", "driver": "yazsana"}
     assert opened({"name": "a"}, {"name": "b"}, bob) == {"a", "b"}

@@ -50,7 +50,7 @@ def add(site: Site) -> None:
             "overview",
             routes=await _routes(site, visit, queued),
             queued_anywhere=queued.get("", 0),
-            upstreams=[view() for view in local.gateway.upstream_views] if visit.caller.is_owner else [],
+            upstreams=[view() for view in local.gateway.upstreams.values()] if visit.caller.is_owner else [],
             counts=await _counts(site, visit),
             messages=leaf.messages[:_NEWEST],
         )
