@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
+PLOTS := .venv/.plots
 
 .PHONY: help install demo test lint format bench prove matrix packages clean
 .DEFAULT_GOAL := help
@@ -29,9 +30,8 @@ format: $(TOOLS) ## let ruff mend what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-bench: $(TOOLS) ## print the figures of bench/
-	@set -e; for row in $$(ls bench/*.py 2>/dev/null | grep -v '/_' | sort); do \
-		$(PYTHON) -m "bench.$$(basename "$$row" .py)"; done
+bench: packages $(PLOTS) ## phonebridge beside its peers, into docs/benchmarks.md (ARGS='--only lines')
+	$(PYTHON) -m bench $(ARGS)
 
 prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job
 	@test -n "$(WHAT)" || { echo "say which: make prove WHAT=$$(ls tests/prove 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\)\.py$$/\1/p' | tr _ - | paste -sd'|')" >&2; exit 2; }
@@ -53,4 +53,8 @@ $(RUNTIME): pyproject.toml scripts/venv.sh
 
 $(TOOLS): $(RUNTIME)
 	@scripts/venv.sh '.[test]'
+	@touch $@
+
+$(PLOTS): $(TOOLS)
+	@scripts/venv.sh '.[test,bench]'
 	@touch $@

@@ -1,157 +1,87 @@
-"""How well the line is used: parts per second, utilisation, commits per part, and start to first submit.
+"""How well the line is used: parts per second and utilisation (the ideal time divided by the real one).
 
-`python -m bench.line`: our own rows of `make bench`, each the median of several rounds on the simulated modem.
-The simulator is a process of its own; gateway, journal and AT driver run here as in the daemon.
+From the first submit to the last answer, as the modem logged them.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import resource
-import statistics
-import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import structlog
+from bench.contender import Contender, text
+from bench.scene import scene
 
-from agent import config, daemon
-from agent.clock import Clock
-from agent.gateway import Gateway
-from agent.journal.listing import Filter
-from agent.journal.store import Journal
-from agent.model import Job, MessageState
-from agent.route import RouteState
-from drivers.simulator.process import SimulatorProcess
+_DIRECT = ("--sr-capacity", "0", "--report-delay", "0.1")
+_STORED = ("--report-delay", "0.1")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`parts` messages of one part over `modems`, each `radio_s` on the air."""
+    """`messages` of `parts` parts over `modems`, each part `radio_s` on the air. `reports`: off, direct or stored."""
 
     radio_s: float
     modems: int
     parts: int
-    reports: bool
+    reports: str
+    messages: int
 
-
-CASES = (
-    Case(0.0, 1, 1000, False),
-    Case(0.0, 1, 1000, True),
-    Case(0.0, 16, 2000, False),
-    Case(0.05, 1, 100, False),
-    Case(1.0, 1, 10, False),
-    Case(1.0, 16, 160, False),
-)
+    def __str__(self) -> str:
+        return (
+            f"{self.radio_s:g} s, {self.modems} modem{'s' * (self.modems > 1)}, {self.parts} part"
+            f"{'s' * (self.parts > 1)}, reports {self.reports}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`utilisation` is the ideal time divided by the real one; 0 where the radio takes no time."""
-
     parts_per_s: float
     utilisation: float
-    commits_per_part: float
+    """0 where the radio takes no time."""
     cpu_s_per_1000: float
-    open_s: float
 
 
-async def measure(case: Case) -> Result:
-    """One round: from the first submit to the last answer as the modem logged them."""
-    flags = ["--radio-time", str(case.radio_s), *([] if case.reports else ["--no-reports"])]
-    with tempfile.TemporaryDirectory() as directory:
-        root = Path(directory)
-        with SimulatorProcess(root / "modem", *flags, modems=case.modems) as simulator:
-            loaded = config.parse(
-                {
-                    "agent": {"state_dir": str(root / "state"), "clock": "trusted"},
-                    "route": [
-                        {"name": f"sim{number}", "port": str(port), "status_reports": case.reports}
-                        for number, port in enumerate(simulator.ports)
-                    ],
-                }
-            )
-            clock = Clock("trusted")
-            journal = Journal(root / "state" / daemon.JOURNAL_FILE)
-            await journal.start(clock.utc_ms())
-            gateway = await daemon.build(loaded, journal, clock)
-            started = time.monotonic()
-            routes = [asyncio.create_task(route.run()) for route in gateway.routes.values()]
-            await _until_ready(gateway)
-            opened = time.monotonic()
-            commits, cpu_s = journal.commits, _cpu_s()
-            await gateway.accept("cli", [Job(f"+49151{n:08d}", f"message {n}") for n in range(case.parts)])
-            await _until_sent(gateway, case)
-            commits, cpu_s = journal.commits - commits, _cpu_s() - cpu_s
-            for task in routes:
-                task.cancel()
-            await asyncio.gather(*routes, return_exceptions=True)
-            await journal.close()
-            real_s = _line_time_s(simulator.log_path)
-    return Result(
-        parts_per_s=case.parts / real_s,
-        utilisation=case.radio_s * case.parts / case.modems / real_s,
-        commits_per_part=commits / case.parts,
-        cpu_s_per_1000=cpu_s / case.parts * 1000,
-        open_s=opened - started,
-    )
+def measure(contender: Contender, case: Case) -> Result:
+    """One round. Raises: NotInTime."""
+    flags = {"off": (), "direct": _DIRECT, "stored": _STORED}[case.reports]
+    count = case.messages * case.parts
+    has_reports = case.reports != "off"
+    with scene(contender, "--radio-time", str(case.radio_s), *flags, modems=case.modems, reports=has_reports) as stage:
+        before = contender.sample()
+        contender.queue([text(0, case.parts)] * case.messages)
+        stage.wait_for_answers(count, 60 + 20 * case.messages * max(0.3, case.radio_s * case.parts) / case.modems)
+        used = contender.sample().cpu_s - before.cpu_s
+        real_s = stage.line_time_s()
+    ideal_s = case.radio_s * count / case.modems
+    return Result(count / real_s, ideal_s / real_s, used / count * 1000)
 
 
-async def _until_ready(gateway: Gateway) -> None:
-    async with asyncio.timeout(30):
-        while any(view.state is not RouteState.READY for view in gateway.route_views()):
-            await asyncio.sleep(0.005)
+def _own_cases() -> list[Case]:
+    cases = []
+    for radio_s, messages in ((0.05, 120), (1.0, 8), (3.0, 3)):
+        for parts in (1, 3):
+            for reports in ("off", "direct", "stored"):
+                cases.append(Case(radio_s, 1, parts, reports, max(2, messages // parts)))
+    for modems in (4, 16):
+        cases += [
+            Case(0.05, modems, 1, "off", 60 * modems),
+            Case(1.0, modems, 1, "off", 8 * modems),
+            Case(1.0, modems, 1, "direct", 8 * modems),
+            Case(1.0, modems, 3, "stored", 3 * modems),
+        ]
+    cases += [Case(0.0, 1, 1, "off", 2000), Case(0.0, 1, 1, "stored", 1000), Case(0.0, 16, 1, "off", 4000)]
+    return cases
 
 
-async def _until_sent(gateway: Gateway, case: Case) -> None:
-    states = (MessageState.DELIVERED,) if case.reports else (MessageState.SENT,)
-    async with asyncio.timeout(60 + 2 * case.radio_s * case.parts):
-        while await gateway.total(Filter(states=states)) < case.parts:
-            await asyncio.sleep(0.05)
+OWN = tuple(_own_cases())
+
+# What the others are asked, each as many messages as it manages in about ten seconds.
+COMPARED = (0.0, 0.05, 1.0)
 
 
-def _line_time_s(log: Path) -> float:
-    times = [
-        record["mono_s"]
-        for record in map(json.loads, log.read_text().splitlines())
-        if record["event"] in ("submit_begin", "answer")
-    ]
-    return max(times) - min(times)
+def compared(radio_s: float, messages_per_s: float) -> Case:
+    """One modem, single parts, no reports."""
+    rate = messages_per_s if radio_s == 0 else min(messages_per_s, 1 / radio_s)
+    return Case(radio_s, 1, 1, "off", max(6, min(2000, round(8 * rate))))
 
 
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    rounds: dict[Case, list[Result]] = {case: [] for case in CASES}
-    for number in range(options.rounds):
-        for case in CASES:
-            print(f"round {number + 1} of {options.rounds}: {case}", end="\r", flush=True)
-            rounds[case].append(asyncio.run(measure(case)))
-    print(" " * 100)
-    print("| radio time s | modems | reports | parts/s | range | utilisation | commits/part | CPU s/1,000 | open s |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for case, results in rounds.items():
-        speeds = [result.parts_per_s for result in results]
-        middle = {
-            name: statistics.median(getattr(result, name) for result in results) for name in Result.__dataclass_fields__
-        }
-        used = f"{middle['utilisation']:.4f}" if case.radio_s else "–"
-        print(
-            f"| {case.radio_s:g} | {case.modems} | {'on' if case.reports else 'off'} | {middle['parts_per_s']:.1f} | "
-            f"{min(speeds):.1f}–{max(speeds):.1f} | {used} | {middle['commits_per_part']:.2f} | "
-            f"{middle['cpu_s_per_1000']:.2f} | {middle['open_s']:.3f} |"
-        )
-
-
-if __name__ == "__main__":
-    main()
+FLEET = Case(1.0, 16, 1, "off", 8 * 16)
+"""For those that drive several modems."""

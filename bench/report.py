@@ -1,0 +1,193 @@
+"""`docs/benchmarks.md` and its plots from the results of a run. `python -m bench.report` writes them again."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import plots, targets
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+Results = Mapping[str, Any]
+
+_INTRODUCTION = """\
+# Benchmarks
+
+Made by `make bench`; figures of one run on one machine. All programs drive the same emulated modem on a pty (no UART
+and no USB latency), one after the other in interleaved rounds; everything is timed from outside, by the modem's own
+log. Medians, with the range of the rounds in brackets. What could not be measured in time says so.
+
+gammu-smsd and smstools are Debian's packages: *default* as shipped plus paths; *tuned* and *fastest* with every setting
+that makes them faster (`bench/peers.py`); *spinning* never sleeps, and burns a core. python-gsmmodem-new is a library
+with a minimal program around it that keeps nothing on disk. phonebridge and smstools keep every message on disk;
+phonebridge alone syncs it to the disk before the modem is told to send.
+"""
+
+
+def write(results: Results) -> None:
+    """Raises: OSError."""
+    sections = [_INTRODUCTION, _machine(results)]
+    for title, text in (
+        ("Promised and measured", targets.table(results)),
+        ("The line: one modem, single parts, no reports", _lines(results)),
+        ("The line: phonebridge alone", _own_lines(results)),
+        ("Latency", _latency(results)),
+        ("Resources", _resources(results)),
+        ("After a fault", _recovery(results)),
+        ("A journal that has grown", _growth(results)),
+        ("By other servers", _servers(results)),
+        ("Where others are better", targets.REASONS),
+    ):
+        if text:
+            sections += [f"## {title}\n", text]
+    (DOCS / "benchmarks.md").write_text("\n".join(sections).rstrip() + "\n")
+    plots.draw(results, DOCS / "benchmarks")
+
+
+def middle(rows: Any, key: str) -> float | None:
+    """The median over the rounds, None where no round came to an end."""
+    values = values_of(rows, key)
+    return statistics.median(values) if values else None
+
+
+def values_of(rows: Any, key: str) -> list[float]:
+    found = []
+    for row in rows or []:
+        value = row.get(key) if isinstance(row, dict) else row
+        if isinstance(value, (int, float)):
+            found.append(float(value))
+    return found
+
+
+def _machine(results: Results) -> str:
+    facts = [f"{name}: {value}" for name, value in results.get("machine", {}).items()]
+    return f"Run of {results.get('when', '–')}. " + "; ".join(facts) + ".\n"
+
+
+def _cell(rows: Any, key: str, form: str = "{:.1f}", scale: float = 1.0) -> str:
+    values = [value * scale for value in values_of(rows, key)]
+    if not values:
+        return "not in time" if rows else "–"
+    text = form.format(statistics.median(values))
+    if len(values) > 1 and min(values) != max(values):
+        text += f" ({form.format(min(values))}–{form.format(max(values))})"
+    return text
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def _lines(results: Results) -> str:
+    found = results.get("lines", {})
+    if not found:
+        return ""
+    rows = [
+        [
+            name,
+            _cell(cases.get("0 s"), "parts_per_s"),
+            _cell(cases.get("0.05 s"), "utilisation", "{:.1f} %", 100),
+            _cell(cases.get("1 s"), "utilisation", "{:.2f} %", 100),
+            _cell(cases.get("16 modems, 1 s"), "utilisation", "{:.2f} %", 100),
+            _cell(cases.get("0.05 s"), "cpu_s_per_1000", "{:.1f}"),
+        ]
+        for name, cases in found.items()
+    ]
+    head = ["", "parts/s, radio time 0", "utilisation, 0.05 s", "1 s", "16 modems, 1 s", "CPU s per 1,000 (0.05 s)"]
+    return _table(head, rows) + "\n![Utilisation of the line](benchmarks/line.svg)\n"
+
+
+def _own_lines(results: Results) -> str:
+    found = results.get("own lines", {}).get("phonebridge", {})
+    rows = [
+        [
+            case,
+            _cell(rounds, "parts_per_s"),
+            "–" if case.startswith("0 s") else _cell(rounds, "utilisation", "{:.2f} %", 100),
+            _cell(rounds, "cpu_s_per_1000"),
+        ]
+        for case, rounds in found.items()
+    ]
+    return _table(["", "parts/s", "utilisation", "CPU s per 1,000 parts"], rows) if rows else ""
+
+
+def _latency(results: Results) -> str:
+    found = results.get("latency", {})
+    rows = []
+    for name, cases in found.items():
+        row = [name]
+        for case in ("out, idle", "out, 80 % load", "in, idle"):
+            pair = [_cell(cases.get(case), key) for key in ("median_ms", "p95_ms")]
+            row.append("–" if pair[0] == "–" else " / ".join(pair))
+        rows.append(row)
+    if not rows:
+        return ""
+    head = ["ms, median / 95 %", "handed over → PDU, idle", "the same, 80 % load", "network → user, idle"]
+    return _table(head, rows) + (
+        "\nUnder load it is the time beyond what any program must wait for the line. `phonebridge` is the local API "
+        "(`POST /api/sms`, out) and its webhook (in); as a MobSMS phone it must poll, every 2 s while work comes and "
+        "every 15 s else.\n"
+        "\n![Latency](benchmarks/latency.svg)\n"
+    )
+
+
+def _resources(results: Results) -> str:
+    found = results.get("resources", {})
+    rows = [
+        [
+            name,
+            _cell(cases.get("work"), "resident_mb"),
+            _cell(cases.get("work"), "cpu_s_per_1000", "{:.1f}"),
+            _cell(cases.get("work"), "written_octets_per_part", "{:,.0f}"),
+            _cell(cases.get("idle"), "cpu_s", "{:.2f}"),
+            _cell(cases.get("idle"), "wake_ups", "{:,.0f}"),
+            _cell(cases.get("idle"), "written_octets", "{:,.0f}"),
+            _cell(cases.get("start"), "", "{:.2f}"),
+        ]
+        for name, cases in found.items()
+    ]
+    head = [
+        "", "resident after work, MB", "CPU s per 1,000 parts", "octets written per part", "idle minute: CPU s",
+        "wake-ups", "octets written", "start → first submit, s",
+    ]  # fmt: skip
+    return _table(head, rows) if rows else ""
+
+
+def _recovery(results: Results) -> str:
+    found = results.get("recovery", {}).get("all", {})
+    by_name: dict[str, dict[str, Any]] = {}
+    for case, rounds in found.items():
+        name, _, fault = case.rpartition(": ")
+        by_name.setdefault(name, {})[fault] = rounds
+    rows = [
+        [name, *(_cell(faults.get(fault), "s", "{:.1f}") for fault in ("unplug", "hang", "reboot"))]
+        for name, faults in by_name.items()
+    ]
+    head = ["s until it sends again", "unplugged for 10 s", "silent for 60 s", "rebooted"]
+    return _table(head, rows) + "\n![After a fault](benchmarks/recovery.svg)\n" if rows else ""
+
+
+def _growth(results: Results) -> str:
+    found = results.get("growth", {})
+    sizes = sorted({size for cases in found.values() for size in cases}, key=lambda size: int(size.replace(",", "")))
+    rows = [[name, *(_cell(cases.get(size), "ms", "{:.2f}") for size in sizes)] for name, cases in found.items()]
+    return _table(["ms, median", *(f"{size} messages" for size in sizes)], rows) if rows else ""
+
+
+def _servers(results: Results) -> str:
+    found = results.get("servers", {})
+    rows = [
+        [name, _cell(cases.get("out, idle"), "median_ms"), _cell(cases.get("in, idle"), "median_ms")]
+        for name, cases in found.items()
+    ]
+    return _table(["ms, median", "server has it → PDU", "network → server"], rows) if rows else ""
+
+
+if __name__ == "__main__":
+    from bench.__main__ import RESULTS
+
+    write(json.loads(RESULTS.read_text()))
