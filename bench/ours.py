@@ -45,11 +45,15 @@ class Phonebridge(Contender):
         program = Path(sys.executable).with_name("phonebridge")
         return [str(program), "run", "-c", str(self.directory / "config.toml")]
 
+    def stop(self) -> None:
+        self._hang_up()
+        super().stop()
+
     def is_ready(self) -> bool:
         try:
             self.call("GET", "/api/user")
         except OSError:
-            self._connection = None
+            self._hang_up()
             return False
         if self._hooks is not None:
             self.call("PUT", "/api/webhooks", {"webhook_url_incoming": self._hooks.hook_url})
@@ -73,7 +77,11 @@ class Phonebridge(Contender):
         return float(self._hooks.log("hook")[number]["mono_s"])
 
     def call(self, method: str, path: str, body: object = None) -> object:
-        """A request on a connection that is kept. Raises: OSError, AssertionError where it is refused."""
+        """A request of the MobSMS API. Raises: OSError, AssertionError where it is refused."""
+        return json.loads(self._ask(method, path, body))
+
+    def _ask(self, method: str, path: str, body: object = None) -> bytes:
+        """On a connection that is kept."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         content = None if body is None else json.dumps(body).encode()
@@ -83,10 +91,28 @@ class Phonebridge(Contender):
         data = answer.read()
         if answer.status >= 300:
             raise AssertionError(f"{method} {path}: {answer.status} {data[:200]!r}")
-        return json.loads(data)
+        return data
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _upstream(self) -> list[str]:
         return ["[[upstream]]", 'type = "local"', f'bind = "127.0.0.1:{self._port}"', f'api_key = "{KEY}"']
+
+
+class Counting(Phonebridge):
+    """It tells its own figures, too."""
+
+    def commits(self) -> int:
+        """Transactions of the journal so far that wrote something."""
+        lines = self._ask("GET", "/metrics").decode().splitlines()
+        (value,) = (line.split()[1] for line in lines if line.startswith("phonebridge_journal_commits_total "))
+        return round(float(value))
+
+    def _upstream(self) -> list[str]:
+        return ["[metrics]", "enabled = true", *super()._upstream()]
 
 
 class Agent(Phonebridge):

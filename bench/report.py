@@ -154,7 +154,14 @@ def _resources(results: Results) -> str:
         "", "resident after work, MB", "CPU s per 1,000 parts", "octets written per part", "idle minute: CPU s",
         "wake-ups", "octets written", "start → first submit, s",
     ]  # fmt: skip
-    return _table(head, rows) if rows else ""
+    if not rows:
+        return ""
+    counted = found.get("phonebridge", {}).get("commits")
+    return _table(head, rows) + (
+        f"\nphonebridge commits {_cell(counted, 'per_part', '{:.2f}')} times per part with a status report for each, "
+        f"and {_cell(counted, 'idle_per_min', '{:.0f}')} times in an idle minute. What others write without syncing it "
+        "counts once the kernel has written it out.\n"
+    )
 
 
 def _recovery(results: Results) -> str:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from bench.contender import Contender, text
+from bench.ours import Counting
 from bench.scene import scene
 
 
@@ -44,6 +45,22 @@ def worked(contender: Contender, messages: int) -> Work:
         (after.cpu_s - before.cpu_s) / messages * 1000,
         (after.written_octets - before.written_octets) / messages,
     )
+
+
+def commits(contender: Counting, messages: int) -> dict[str, float]:
+    """Transactions of the journal per part, with a status report for each, and those of an idle minute."""
+    with scene(contender, "--radio-time", "0.05", "--report-delay", "0.1", reports=True) as stage:
+        contender.queue([text(0, 1)])
+        stage.wait_for_answers(1, 90)
+        time.sleep(2.0)
+        before = contender.commits()
+        contender.queue([text(1, 1)] * messages, first=1)
+        stage.wait_for_answers(messages + 1, 60 + messages)
+        time.sleep(2.0)
+        worked = contender.commits() - before
+        time.sleep(20.0)
+        idle = contender.commits() - before - worked
+    return {"per_part": worked / messages, "idle_per_min": idle * 3.0}
 
 
 def idle(contender: Contender, seconds: float) -> Idle:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import latency, line, peers, recovery, resources
 from bench.contender import Contender, NotInTime
-from bench.ours import Agent, Phonebridge
+from bench.ours import Agent, Counting, Phonebridge
 from tests.mobsms_server.process import MobSmsServer, make_certificates
 
 OURS = "phonebridge"
@@ -99,6 +99,7 @@ def resources_of(*, short: bool) -> Iterator[Measurement]:
         count = 20 if short else max(20, round(min(600, 30 * min(peer.messages_per_s, 20))))
         yield Measurement(peer.name, "work", _call(resources.worked, peer.make, count), 1)
         yield Measurement(peer.name, "idle", _call(resources.idle, peer.make, 5.0 if short else 60.0), 1)
+    yield Measurement(OURS, "commits", lambda: resources.commits(Counting(), 20 if short else 200), 1)
     yield Measurement(_AGENT, "work", partial(_https, lambda s: resources.worked(Agent(s), 20 if short else 600)), 1)
     yield Measurement(_AGENT, "idle", partial(_https, lambda s: resources.idle(Agent(s), 5.0 if short else 60.0)), 1)
     yield Measurement(_AGENT, "start", partial(_https, lambda s: resources.start_to_submit_s(Agent(s))))
