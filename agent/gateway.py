@@ -22,7 +22,7 @@ from agent.facts import Facts
 from agent.failover import Failover
 from agent.feed import Feed
 from agent.hooks import Hooks
-from agent.journal import feeds, listing, messages, routing, upstream_pace
+from agent.journal import feeds, listing, messages, observing, routing, upstream_pace
 from agent.journal.billing import Bill
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
@@ -182,6 +182,11 @@ class Gateway:
     async def events_after(self, event_id: int, limit: int = 200) -> list[Event]:
         """Everybody's events behind an id, oldest first; see `watch`."""
         return await self.journal.read(lambda con: listing.recent_events(con, event_id, limit))
+
+    async def newest_events(self, limit: int) -> list[Event]:
+        """The last lines of everybody's history, oldest first."""
+        newest = await self.journal.read(observing.newest_event)
+        return await self.events_after(newest - limit, limit)
 
     async def figures(self, account: int | None, from_ms: int, to_ms: int) -> DayFigures:
         """Sums of UTC days, both included."""

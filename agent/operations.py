@@ -173,7 +173,13 @@ async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
         "reload": None if last is None else _outcome(last),
         "queued": sum(queued.values()),
         "held": await gateway.total(Filter(states=(MessageState.HELD,))),
-        "routes": [_route_view(view, queued.get(view.name, 0)) for view in views],
+        "routes": [
+            {
+                **_route_view(view, queued.get(view.name, 0)),
+                "port": getattr(gateway.routes[view.name].config.driver, "port", None),
+            }
+            for view in views
+        ],
         "upstreams": [_upstream_view(upstream()) for upstream in gateway.upstreams.values()],
     }
 
@@ -330,7 +336,14 @@ def _upstream_view(view: UpstreamView) -> Answer:
     }
 
 
+async def _events(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
+    """The newest lines of everybody's history, oldest first."""
+    limit = fields.number("limit", 50, 1, LONGEST_PAGE) or 1
+    return {"events": [{**_event(event), "message": event.message_id} for event in await gateway.newest_events(limit)]}
+
+
 OPERATIONS: dict[str, Operation] = {
+    "events": _events,
     "status": _status,
     "reload": _reload,
     "send": _send,

@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 
@@ -479,6 +480,19 @@ class Diagnosis:
     finding: str
     remedy: str | None = None
     facts: dict[str, str] = field(default_factory=dict)
+
+
+class Looks(Protocol):
+    """What a driver of things that are plugged in may offer `doctor` beside `discover` and `diagnose`."""
+
+    def below(self, root: Path) -> Driver:
+        """The same driver, which takes /sys, /dev and /proc from below `root`."""
+
+    def unusable(self) -> Iterable[Diagnosis]:
+        """Hardware of this kind that is there but in a state in which it is no candidate. Opens nothing."""
+
+    def holder(self, device: str) -> str | None:
+        """Who has a device open, e.g. "ModemManager (PID 612)"; None where that cannot be told."""
 
 
 class Driver(Protocol):

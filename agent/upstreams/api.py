@@ -12,8 +12,9 @@ several messages at once. Errors are sorted by what the feed should do:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from agent.model import Message, Report
 from drivers.settings import STRICT
@@ -52,8 +53,26 @@ class UpstreamSettings:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that `phonebridge doctor` asked a server. `remedy` is the next step where it is not `ok`."""
+
+    ok: bool
+    finding: str
+    remedy: str | None = None
+
+
+class Diagnosable(Protocol):
+    """What an upstream's class may offer `doctor`, which has no gateway and no daemon."""
+
+    @staticmethod
+    async def diagnose(settings: Any, device_name: str) -> Sequence[Check]:
+        """Ask the server whether it can be reached and takes our key. Changes nothing there; raises nothing of its
+        own but `ConfigError`, and ends within 15 s."""
+
+
 class Upstream(Protocol):
-    """One server."""
+    """One server. It may be `Diagnosable` too."""
 
     kind: ClassVar[str]
     Settings: ClassVar[type[UpstreamSettings]]

@@ -12,6 +12,8 @@ from drivers.at.state import Modem
 _AT_S = 3.0
 _TOTAL_S = 30.0
 _SIM_S = 3.0
+_URC_S = 2.0
+"""Sticks tell their signal every few seconds; a port that said nothing for this long may still be the right one."""
 
 
 async def diagnose(candidate: Candidate, roots: ports.Roots) -> Diagnosis:
@@ -53,16 +55,19 @@ async def _examine(channel: Channel, candidate: Candidate, facts: dict[str, str]
         return Diagnosis(candidate, False, f"{named} answers. {finding.rstrip('.')}.", _sentence(remedy), facts)
     facts["sim"] = state
     if state == "SIM PIN":
+        tries = await pin.tries_left(channel, modem.profile)
+        left = "" if tries is None else f" ({tries} tries left)"
         return Diagnosis(
             candidate,
             True,
-            f"{named} answers; the SIM card asks for its PIN.",
+            f"{named} answers; the SIM card asks for its PIN{left}.",
             "Set `pin` or `pin_file` for this route.",
             facts,
         )
     if state != "READY":
         return Diagnosis(candidate, False, f"{named} answers.", pin.locked_sentence(state), facts)
     await _read_sim(channel, modem, facts)
+    facts["urcs"] = "seen" if await _hears_urcs(channel) else f"none in {_URC_S:.0f} s"
     return _judge(candidate, modem, named, facts)
 
 
@@ -77,7 +82,20 @@ async def _read_sim(channel: Channel, modem: Modem, facts: dict[str, str]) -> No
     found["signal_dbm"] = str(signal) if signal is not None else None
     await startup.watch_registration(channel, modem)
     found["registration"] = modem.registration.value
+    usages = commands.usages(await channel.exchange(commands.STORAGES_QUERY))
+    found["storage"] = ", ".join(f"{usage.used} of {usage.total}" for usage in usages[:1]) or None
     facts.update({name: value for name, value in found.items() if value})
+
+
+async def _hears_urcs(channel: Channel) -> bool:
+    """Whether this is a port on which the modem speaks unasked; only some of a stick's ports are."""
+    if channel.urcs:
+        return True
+    try:
+        async with asyncio.timeout(_URC_S):
+            return bool(await channel.next_urcs())
+    except TimeoutError:
+        return False
 
 
 def _judge(candidate: Candidate, modem: Modem, named: str, facts: dict[str, str]) -> Diagnosis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import ClassVar
 
 from drivers.api import (
@@ -78,6 +79,22 @@ class AtDriver:
 
     def discover(self) -> Iterable[Candidate]:
         return ports.candidates(self._roots)
+
+    def below(self, root: Path) -> AtDriver:
+        """See `drivers.api.Looks`."""
+        return AtDriver(ports.Roots(root / "sys", root / "dev", root / "proc"))
+
+    def unusable(self) -> Iterable[Diagnosis]:
+        """See `drivers.api.Looks`."""
+        return [
+            Diagnosis(Candidate("", "", f"{stick.named}, no serial port", stick.usb_id), False, stick.finding,
+                      stick.remedy)
+            for stick in ports.portless(self._roots)
+        ]  # fmt: skip
+
+    def holder(self, device: str) -> str | None:
+        """See `drivers.api.Looks`."""
+        return ports.holder(device, self._roots)
 
     async def diagnose(self, candidate: Candidate) -> Diagnosis:
         return await diagnosis.diagnose(candidate, self._roots)

@@ -68,7 +68,7 @@ async def unlock(channel: Channel, profile: Profile, memory: SimMemory, key: str
         raise PersonNeeded("The SIM card asks for its PIN; set `pin` or `pin_file` for this route.")
     digest = fingerprint(key, pin)
     verdict, _, known = (await memory.recall(key, FACT) or "").partition(":")
-    tries = await _tries(channel, profile)
+    tries = await tries_left(channel, profile)
     if known == digest and verdict == "refused":
         raise PersonNeeded(
             "The SIM card refused this PIN before; correct `pin` of this route, or allow one more try with "
@@ -104,7 +104,8 @@ def locked_sentence(state: str) -> str:
     return f"The SIM card asks for {state}; only a person can help."
 
 
-async def _tries(channel: Channel, profile: Profile) -> int | None:
+async def tries_left(channel: Channel, profile: Profile) -> int | None:
+    """How many tries the SIM card still allows; None where the modem does not tell. Tries nothing."""
     for command in profile.pin_counter:
         tries = commands.pin_tries(await channel.exchange(commands.pin_counter(command)))
         if tries is not None:

@@ -25,6 +25,9 @@ _LOOK_S = 0.25
 _NETWORK_PAUSE_S = 1.0
 _YOUNG_S = 5.0
 _UNAUTHORIZED_S = 1.0
+_MASS_STORAGE, _VENDOR = "08", "ff"
+_MOBILE_BROADBAND = {"02", "ff"}
+"""bInterfaceClass, as /sys writes it: communications (MBIM) and vendor specific (QMI, and AT ports)."""
 _USBDEVFS_RESET = 0x5514
 """_IO('U', 20) of linux/usbdevice_fs.h."""
 
@@ -117,21 +120,62 @@ async def wait_for(port: str, before: tuple[tuple[str, int], ...], roots: Roots,
             return
 
 
+@dataclass(frozen=True, slots=True)
+class Portless:
+    """A stick that is plugged in and has no serial port. `finding` names it; `remedy` is the next step."""
+
+    usb_id: str
+    named: str
+    finding: str
+    remedy: str
+
+
 def absence(roots: Roots) -> str | None:
-    """Return why a modem may have no port: a stick as a CD-ROM, or one with a web page of its own; else None."""
+    """Return why a modem may have no port, with the next step; None where no stick lacks one."""
+    found = portless(roots)
+    return f"{found[0].finding.rstrip('.')}; {found[0].remedy.rstrip('.')}" if found else None
+
+
+def portless(roots: Roots) -> list[Portless]:
+    """List sticks without a serial port: as a CD-ROM, with a web page of their own, as a network card, or with no
+    driver that makes ports of them."""
+    found = []
     for device in sorted((roots.sys / "bus" / "usb" / "devices").glob("*")):
         vendor = _read(device / "idVendor")
         if vendor not in _MODEM_MAKERS or any(device.glob("*/tty*")) or any(device.glob("*/*/tty*")):
             continue
         classes = {_read(file) for file in device.glob("*:*/bInterfaceClass")}
-        named = f"{_MODEM_MAKERS[vendor]} ({vendor}:{_read(device / 'idProduct')})"
-        if any(device.glob("*:*/net")):
-            return (
-                f"The stick of {named} is in HiLink mode, a network card without a serial port; switch it to modem "
-                "mode (usb-modeswitch), or take another stick"
-            )
-        if classes == {"08"}:
-            return f"The stick of {named} shows itself as a CD-ROM; install usb-modeswitch and plug it in again"
+        usb_id = f"{vendor}:{_read(device / 'idProduct')}"
+        named = f"{_MODEM_MAKERS[vendor]} ({usb_id})"
+        if (judged := _judge(named, usb_id, classes, has_network=any(device.glob("*:*/net")))) is not None:
+            found.append(Portless(usb_id, named, *judged))
+    return found
+
+
+def _judge(named: str, usb_id: str, classes: set[str], *, has_network: bool) -> tuple[str, str] | None:
+    """Finding and remedy, from the classes of the interfaces (bInterfaceClass) of a stick without a tty."""
+    if classes and classes <= {_MASS_STORAGE}:
+        return (
+            f"The stick of {named} shows itself as a CD-ROM.",
+            "Install usb-modeswitch (sudo apt-get install usb-modeswitch) and plug the stick in again.",
+        )
+    if has_network and _MOBILE_BROADBAND & classes and _VENDOR in classes:
+        return (
+            f"The stick of {named} is in network card mode (QMI or MBIM), without a serial port.",
+            "Switch it to a mode with AT ports, as its maker describes (AT+QCFG, AT^SETPORT, AT+ZCDRUN and the like).",
+        )
+    if has_network:
+        return (
+            f"The stick of {named} is in HiLink mode, a network card without a serial port.",
+            "Switch it to modem mode (usb-modeswitch), or take another stick.",
+        )
+    if _VENDOR in classes:
+        vendor, _, product = usb_id.partition(":")
+        return (
+            f"The stick of {named} has ports that no driver of the kernel serves.",
+            "Load it: sudo modprobe option && "
+            f"echo {vendor} {product} | sudo tee /sys/bus/usb-serial/drivers/option1/new_id",
+        )
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
@@ -14,8 +15,8 @@ import structlog
 from agent.config import ConfigError, secret
 from agent.journal.schema import JournalError
 from agent.model import Message, MessageKind, Report
-from agent.upstreams.api import UpstreamDown, UpstreamSettings
-from agent.upstreams.local import key, pools, telling
+from agent.upstreams.api import Check, UpstreamDown, UpstreamSettings
+from agent.upstreams.local import diagnosis, key, pools, telling
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import Devices
 from agent.upstreams.local.guard import Hosts
@@ -45,6 +46,12 @@ class LocalUpstream:
         self._local = Local(settings.name, settings, gateway, Devices(gateway, settings.sms_rate, settings.prices))
         self._server: Server | None = None
         self._address: str | None = None
+
+    @staticmethod
+    async def diagnose(settings: LocalSettings, device_name: str) -> Sequence[Check]:
+        """See `upstreams.api.Diagnosable`."""
+        host = "127.0.0.1" if settings.host == "0.0.0.0" else "::1" if settings.host == "::" else settings.host
+        return await diagnosis.diagnose(host, settings.port)
 
     def identity(self) -> str:
         """Always the same: another address is the same journal."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import structlog
@@ -16,7 +18,8 @@ from agent.config import ConfigError, secret
 from agent.gateway import Gateway
 from agent.model import Message, MessageKind, Report
 from agent.supervise import backoff_s
-from agent.upstreams.api import LaneBusy, UpstreamDown, UpstreamSettings
+from agent.upstreams.api import Check, LaneBusy, UpstreamDown, UpstreamSettings
+from agent.upstreams.mobsms import diagnosis
 from agent.upstreams.mobsms.client import Client, KeyRefused
 from agent.upstreams.mobsms.device import DeviceRow
 from agent.upstreams.mobsms.events import Events
@@ -39,6 +42,9 @@ _FAILURES_BEFORE_DEVICE = 5
 _SHARE_OF_LIMIT = 3
 # A look that takes longer than this is no quick answer any more: the send goes on without it.
 _SLOW_LOOK_S = 1.0
+
+
+_DIAGNOSE_S = 10.0
 
 
 class MobSmsUpstream:
@@ -77,6 +83,14 @@ class MobSmsUpstream:
     @property
     def concurrency(self) -> int:
         return self._settings.concurrency
+
+    @staticmethod
+    async def diagnose(settings: MobSmsSettings, device_name: str) -> Sequence[Check]:
+        """See `upstreams.api.Diagnosable`. Raises: ConfigError."""
+        short = replace(settings, timeout_s=min(settings.timeout_s, _DIAGNOSE_S))
+        return await diagnosis.diagnose(
+            lambda: _client(short, settings.name or "mobsms"), settings.device_id or device_name
+        )
 
     def identity(self) -> str:
         return f"{self._settings.base_url} device {self._device_id}"
