@@ -64,10 +64,10 @@ def smsgate_signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class Caller:
-    """One per `Hooks`. Makes its client at the first call."""
+    """One per `Hooks`. Makes its clients at the first call: that for https holds certificates of 2 MB."""
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[str, httpx.AsyncClient] = {}
         self._opening = asyncio.Lock()
 
     async def call(self, letter: Letter, timestamp: int) -> Outcome:
@@ -90,8 +90,8 @@ class Caller:
         return Outcome(status, error, answer, round((time.monotonic() - began) * 1000))
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
     async def _post(self, letter: Letter, timestamp: int) -> tuple[int | None, str | None, str | None]:
@@ -103,7 +103,7 @@ class Caller:
         host = url.raw_host.decode("ascii")
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await resolved(host.strip("[]"), port, is_owner=letter.is_owner)
-        client = await self._opened()
+        client = await self._opened(url.scheme)
         for address in addresses[:_MOST_ADDRESSES]:
             request = client.build_request(
                 "POST",
@@ -126,14 +126,15 @@ class Caller:
                 await answer.aclose()
         raise OSError(f"{host} has no address")
 
-    async def _opened(self) -> httpx.AsyncClient:
+    async def _opened(self, scheme: str) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415
 
         async with self._opening:
-            if self._client is None:
-                # Reading the CA certificates takes long on a small box.
-                context = await asyncio.to_thread(ssl.create_default_context)
-                self._client = httpx.AsyncClient(
+            if scheme not in self._clients:
+                # Reading the CA certificates takes long on a small box. Without TLS there is nothing to verify, and
+                # redirects, which could lead to it, are not followed.
+                context = await asyncio.to_thread(ssl.create_default_context) if scheme == "https" else False
+                self._clients[scheme] = httpx.AsyncClient(
                     verify=context,
                     follow_redirects=False,
                     timeout=TIMEOUT_S,
@@ -142,7 +143,7 @@ class Caller:
                     trust_env=False,
                     limits=httpx.Limits(max_keepalive_connections=0),
                 )
-            return self._client
+            return self._clients[scheme]
 
 
 def _headers(letter: Letter, timestamp: int, host: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from agent import memory
 from agent.config import Config
 from agent.gateway import Gateway
 from agent.journal import dispatch, feeds, inbound
@@ -58,5 +59,6 @@ class Housekeeping:
                 _log.error("undelivered_given_up", items=dropped, after_days=self._config.agent.undelivered_days)
         if await journal.read(inbound.keeps_no_text):
             await journal.write(lambda con: inbound.blank_delivered_texts(con, now.utc_ms - _LATEST_BLANK_MS))
+        await asyncio.to_thread(memory.give_back)
         journal.keep_ballast()
         gateway.outbox.wake()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import memory
 from agent.cli import apart
 from agent.cli.exits import Exit, Fault, internal, say
 
@@ -26,8 +26,6 @@ _NEVER = ("rich", "pygments", "greenlet")
 _NOT_YET = ("click",)
 # What has a client of HTTP only for what few use.
 _SELDOM_CALLING = frozenset({"local", "at"})
-# malloc.h; each thread beyond has a heap of its own otherwise, which keeps what it once had.
-_M_ARENA_MAX = -8
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     settings = apart.start(parsed.config)
     slim_imports()
-    _share_one_heap()
+    memory.share_one_heap()
     try:
         return _run(settings, parsed.config)
     except Fault as fault:
@@ -63,13 +61,6 @@ def settle_imports(config: Config) -> None:
     for name in _NOT_YET:
         if sys.modules.get(name) is None:
             sys.modules.pop(name, None)
-
-
-def _share_one_heap() -> None:
-    """The threads wait for each other anyway; 1.5 MB of what they once used is free for all. glibc alone can."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 1)
 
 
 def _run(settings: Callable[[], Config], path: Path) -> Exit:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
+from agent import memory
 from agent.config import ConfigError, secret
 from agent.journal.schema import JournalError
 from agent.model import Message, MessageKind, Report
@@ -120,7 +121,9 @@ def _prepared(local: Local, hosts: Hosts) -> tuple[socket.socket, Any]:
     from agent.upstreams.local.server import listen  # noqa: PLC0415
 
     listener = listen(local.settings.host, local.settings.port)
-    return listener, build(local, hosts)
+    app = build(local, hosts)
+    memory.tidy()
+    return listener, app
 
 
 def _server(app: Any, listener: socket.socket) -> Server:

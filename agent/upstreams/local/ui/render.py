@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from agent import memory
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.ui import words
 
@@ -78,7 +77,7 @@ class Renderer:
         body = await asyncio.to_thread(template.render, {**context, **values})
         if not self._is_tidy:
             self._is_tidy = True
-            await asyncio.to_thread(_give_back)
+            await asyncio.to_thread(memory.tidy)
         return HTMLResponse(body, status, headers=_HEADERS)
 
     def static(self, name: str) -> Response | None:
@@ -108,11 +107,3 @@ class Renderer:
         environment.filters["long"] = lambda utc_ms: words.long_time(utc_ms, self._zone)
         environment.filters["grouped"] = lambda value: f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
         return environment
-
-
-def _give_back() -> None:
-    """What importing and compiling left over goes back to the system: a megabyte of a small box. glibc alone can."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
