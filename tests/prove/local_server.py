@@ -6,12 +6,20 @@ import sys
 from collections.abc import Callable
 from types import MappingProxyType
 
-from tests.prove import local_server_fuzz, local_server_memory, local_server_operations, runner
+from tests.prove import (
+    local_server_fuzz,
+    local_server_load,
+    local_server_memory,
+    local_server_operations,
+    runner,
+)
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
         "operations": local_server_operations.prove,
         "fuzz": local_server_fuzz.prove,
+        "load": local_server_load.prove_load,
+        "million": local_server_load.prove_million,
         "memory": local_server_memory.prove,
     }
 )

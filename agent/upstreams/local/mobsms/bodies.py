@@ -99,7 +99,8 @@ Priority = Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, strict=True), 
 class Body(BaseModel):
     """Unknown fields are ignored, as in Laravel."""
 
-    model_config = ConfigDict(extra="ignore")
+    # Made ready when the first of its kind comes: most gateways see few kinds.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -55,7 +55,7 @@ class Renderer:
         self._marks = {name: hashlib.sha256(body).hexdigest()[:12] for name, body in self._files.items()}
         self._environment: jinja2.Environment | None = None
         self._loading = asyncio.Lock()
-        self._is_tidy = False
+        self._tidied: set[str] = set()
         self._parts = frozenset(path.name for path in (_HERE / "templates").glob("_*.html"))
 
     @property
@@ -75,8 +75,9 @@ class Renderer:
         context = {"here": request.url.path, "now_ms": now_ms, "device_name": self._local.gateway.settings.device_name}
         # In a thread: compiling at the first time, and fifty rows on a small box, would hold up the routes.
         body = await asyncio.to_thread(template.render, {**context, **values})
-        if not self._is_tidy:
-            self._is_tidy = True
+        if name not in self._tidied:
+            # It was compiled for this, and half a megabyte is left over.
+            self._tidied.add(name)
             await asyncio.to_thread(memory.tidy)
         return HTMLResponse(body, status, headers=_HEADERS)
 
