@@ -56,6 +56,8 @@ class Feed:
         self._upstream = upstream
         self._journal = journal
         self._clock = clock
+        # Not every upstream has a word for it.
+        self._wants_accepted = bool(getattr(upstream, "wants_accepted", False))
         self._lanes: dict[int, _Lane] = {}
         self._in_memory: set[int] = set()
         self._behind: dict[int, FeedItem] = {}
@@ -79,6 +81,11 @@ class Feed:
     def wake(self) -> None:
         self._wake.set()
 
+    def retry_now(self) -> None:
+        """The server is there again: what waits for it need not wait longer."""
+        self._down_until = 0.0
+        self.wake()
+
     @property
     def waiting(self) -> int:
         """Items in memory that are not delivered yet."""
@@ -97,7 +104,7 @@ class Feed:
         """Tell a message's last state once more, unless something of it is on its way anyway."""
         if message_id in self._lanes:
             return
-        item = await self._journal.read(lambda con: feeds.again(con, message_id))
+        item = await self._journal.read(lambda con: feeds.again(con, message_id, wants_accepted=self._wants_accepted))
         # What lies ahead of the reader comes by itself.
         is_behind = item is not None and item.event_id <= self._read_to and item.event_id not in self._in_memory
         if item is not None and is_behind and message_id not in self._lanes:
@@ -156,7 +163,9 @@ class Feed:
             return
         after, wants = self._read_to, self._upstream.wants_inbound
         items, self._read_to = await self._journal.read(
-            lambda con: feeds.after(con, self._name, after, room, wants_inbound=wants)
+            lambda con: feeds.after(
+                con, self._name, after, room, wants_inbound=wants, wants_accepted=self._wants_accepted
+            )
         )
         for item in items:
             if item.event_id not in self._in_memory:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -37,6 +39,8 @@ from drivers.api import PlannedPart, PlanOptions
 
 if TYPE_CHECKING:
     from agent.reload import Reloader
+
+__all__ = ["Gateway", "NoSuchRoute", "RouteView", "UpstreamView"]
 
 _log = structlog.get_logger("gateway")
 
@@ -117,6 +121,10 @@ class Gateway:
         """Inbound messages of a span of time behind an id, oldest first."""
         return await self.journal.read(lambda con: listing.received_between(con, from_ms, to_ms, after, limit))
 
+    async def newest_known(self, upstream: str, prefix: str, since_ms: int) -> str | None:
+        """The newest of a server's ids that begins so and came since then."""
+        return await self.journal.read(lambda con: listing.newest_known(con, upstream, prefix, since_ms))
+
     async def untried(self, upstream: str) -> dict[str, int]:
         """Remote id → message id of what waits here and was never on the air."""
         return await self.journal.read(lambda con: listing.untried(con, upstream))
@@ -125,11 +133,19 @@ class Gateway:
         """Report a message's last state once more; nothing happens where there is none, or it is on its way."""
         await self.feeds[upstream].tell_again(message_id)
 
-    async def cancel(self, message_id: int, *, why: str = "cancelled") -> bool:
-        """Cancel what has no attempt yet. Otherwise False, and no resend will happen."""
-        done = await self.journal.write(lambda con: messages.cancel(con, message_id, self.clock.now(), why=why))
+    async def cancel(self, message_id: int, *, why: str = "cancelled", forbids_resend: bool = True) -> bool:
+        """Cancel what has no attempt yet. Otherwise False, and no resend will happen unless it may."""
+        done = await self.journal.write(
+            lambda con: messages.cancel(con, message_id, self.clock.now(), why=why, forbids_resend=forbids_resend)
+        )
         self.committed()
         return done
+
+    async def forestall(self, upstream: str, remote_id: str, *, why: str) -> bool:
+        """Cancel what has not come yet: the id is known as cancelled from now on. False where it is known already."""
+        return await self.journal.write(
+            lambda con: messages.forestall(con, upstream, remote_id, self.clock.now(), why=why)
+        )
 
     async def resend(self, message_id: int) -> Acceptance | None:
         """A new message with the same text, number and slot, for one that ended. None where there is no such.
@@ -188,6 +204,10 @@ class Gateway:
         newest = await self.journal.read(observing.newest_event)
         return await self.events_after(newest - limit, limit)
 
+    async def last_event_before(self, at_ms: int) -> int:
+        """Id of the last event before an instant (UTC ms), 0 where there is none."""
+        return await self.journal.read(lambda con: listing.last_event_before(con, at_ms))
+
     async def figures(self, account: int | None, from_ms: int, to_ms: int) -> DayFigures:
         """Sums of UTC days, both included."""
         return await self.journal.read(lambda con: listing.figures(con, account, from_ms, to_ms))
@@ -195,6 +215,11 @@ class Gateway:
     async def queue_length(self) -> dict[str, int]:
         """Messages waiting per route; '' is any route."""
         return await self.journal.read(listing.queue_length)
+
+    def midnight_ms(self) -> int:
+        """When today began in the configured time zone (UTC ms)."""
+        now = datetime.fromtimestamp(self.clock.utc_ms() / 1000, ZoneInfo(self.settings.timezone))
+        return round(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
 
     def watch(self, changed: asyncio.Event) -> None:
         """Set `changed` after each commit that may have written events, until `unwatch`."""

@@ -16,8 +16,9 @@ from agent.config import AgentSettings, RetentionSettings, RouteSettings
 from agent.metrics.settings import MetricsSettings
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
-# A whole block that is not in use.
-_OPTIONAL = "#[[route]]"
+# Whole blocks that are not in use: the line of their kind → the section.
+_OPTIONAL = {'#driver = "yazsana"': "route yazsana", '#type = "mqtt"': "upstream mqtt"}
+_BEGINS = ("#[[route]]", "#[[upstream]]")
 _KEY = re.compile(r"^(#?)([a-z_]+) = (.+)$")
 
 
@@ -26,22 +27,27 @@ def sections() -> dict[str, dict[str, tuple[bool, str]]]:
     found: dict[str, dict[str, tuple[bool, str]]] = {}
     current: dict[str, tuple[bool, str]] = {}
     for line in EXAMPLE.read_text().splitlines():
-        if line.startswith(_OPTIONAL):
-            current = found.setdefault("route yazsana", {})
+        if line in _BEGINS:
+            current = {}
         elif line.startswith("["):
             current = found.setdefault(line.strip("[]") if line != "[[upstream]]" else "next upstream", {})
         elif match := _KEY.match(line):
             current[match[2]] = (match[1] == "#", match[3])
-            if match[2] == "type":
+            if line in _OPTIONAL:
+                found[_OPTIONAL[line]] = current
+            elif match[2] == "type":
                 current = found[f"upstream {tomllib.loads(line)['type']}"] = found.pop("next upstream")
     return found
 
 
-def optional_block() -> list[str]:
-    """The lines of the route that is commented out as a whole."""
+def optional_blocks() -> dict[str, list[str]]:
+    """The lines of what is commented out as a whole, by section."""
+    found: dict[str, list[str]] = {}
     lines = EXAMPLE.read_text().splitlines()
-    begin = lines.index(_OPTIONAL)
-    return lines[begin : lines.index("", begin)]
+    for begin in (number for number, line in enumerate(lines) if line in _BEGINS):
+        block = lines[begin : lines.index("", begin)]
+        found[next(_OPTIONAL[line] for line in block if line in _OPTIONAL)] = block
+    return found
 
 
 def models() -> list[tuple[str, type[Any]]]:
@@ -81,7 +87,7 @@ def test_it_has_no_key_that_does_not_exist() -> None:
 def test_every_key_has_a_comment_above_its_group() -> None:
     lines = EXAMPLE.read_text().splitlines()
     for number, line in enumerate(lines):
-        if _KEY.match(line) and not line.startswith("type"):
+        if _KEY.match(line) and not line.startswith(("type", "#type")):
             above = number - 1
             while _KEY.match(lines[above]):
                 above -= 1
@@ -106,10 +112,11 @@ def test_what_is_commented_out_stands_at_its_default(index: int) -> None:
 
 def test_every_commented_value_is_one_that_is_taken(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
+    optional = {line for block in optional_blocks().values() for line in block}
     for line in text.splitlines():
         match = _KEY.match(line)
         if (
-            line in optional_block()
+            line in optional
             or match is None
             or not match[1]
             or match[2] in ("ca_file", "fallback", "api_key", "api_key_file")
@@ -120,12 +127,19 @@ def test_every_commented_value_is_one_that_is_taken(tmp_path: Path) -> None:
         assert config.load(changed).agent, line
 
 
-def test_the_route_that_is_commented_out_is_taken(tmp_path: Path) -> None:
-    lines = [line.removeprefix("#") if _KEY.match(line) or line == _OPTIONAL else line for line in optional_block()]
-    changed = tmp_path / "config.toml"
-    changed.write_text("\n".join(line for line in lines if not line.startswith("api_key_file")) + "\n")
-    (route,) = config.load(changed).routes
+def test_what_is_commented_out_as_a_whole_is_taken(tmp_path: Path) -> None:
+    files_of_ones_own = ("api_key_file", "password_file", "ca_file", "cert_file", "key_file")
+    found = {}
+    for section, block in optional_blocks().items():
+        lines = [line.removeprefix("#") if _KEY.match(line) or line in _BEGINS else line for line in block]
+        changed = tmp_path / "config.toml"
+        changed.write_text("\n".join(line for line in lines if not line.startswith(files_of_ones_own)) + "\n")
+        found[section] = config.load(changed)
+    assert found.keys() == set(_OPTIONAL.values())
+    (route,) = found["route yazsana"].routes
     assert (route.settings.driver, route.driver.service) == ("yazsana", "BobSMS")
+    (upstream,) = found["upstream mqtt"].upstreams
+    assert (upstream.type, upstream.url) == ("mqtt", "mqtt://127.0.0.1:1883")
 
 
 def test_the_package_brings_it_along() -> None:

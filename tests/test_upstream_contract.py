@@ -24,6 +24,8 @@ from agent.upstreams.api import DeliveryError, Upstream, UpstreamSettings
 from drivers.api import InboundPart
 from tests.agent.fakes import Box, FakeModem
 from tests.mobsms_server.process import MobSmsServer
+from tests.mqtt.broker import Mosquitto
+from tests.mqtt.person import Person
 
 KEY = "7|the-contracts-secret"
 NUMBER = "+998901234567"
@@ -80,7 +82,24 @@ def _local(stack: AsyncExitStack, directory: Path) -> Place:
     return Place({"bind": "127.0.0.1:0", "api_key": KEY}, send, word, inbox, None)
 
 
-PLACES: dict[str, Callable[[AsyncExitStack, Path], Place]] = {"mobsms": _mobsms, "local": _local}
+def _mqtt(stack: AsyncExitStack, directory: Path) -> Place:
+    mosquitto = stack.enter_context(Mosquitto(directory / "broker"))
+    sender = stack.enter_context(Person(mosquitto.port, "phonebridge/pi"))
+
+    async def send(_: Upstream, text: str) -> None:
+        await asyncio.to_thread(sender.say, "send", {"id": "1", "to": NUMBER, "text": text})
+
+    async def word(_: Upstream) -> str:
+        return next((row["status"] for row in reversed(sender.heard("status"))), "")
+
+    async def inbox(_: Upstream) -> list[str]:
+        return [row["text"] for row in sender.heard("inbox")]
+
+    keys = {"url": mosquitto.url, "device_id": "pi", "username": "x", "password": KEY}
+    return Place(keys, send, word, inbox, mosquitto.kill)
+
+
+PLACES: dict[str, Callable[[AsyncExitStack, Path], Place]] = {"mqtt": _mqtt, "mobsms": _mobsms, "local": _local}
 
 
 def test_every_registered_upstream_has_a_place_here() -> None:
@@ -213,7 +232,8 @@ async def test_a_server_that_is_away_is_a_delivery_error_and_holds_nobody_up(sta
 
 
 async def _looked(stand: Stand) -> bool:
-    return stand.upstream.status().get("last_poll_s") is not None
+    facts = stand.upstream.status()
+    return facts.get("last_poll_s") is not None or facts.get("connected") is True
 
 
 async def _says_so(stand: Stand) -> bool:

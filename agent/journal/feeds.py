@@ -50,6 +50,9 @@ class UpstreamRow:
 _COLUMNS = f"{rows.MESSAGE_COLUMNS}, e.id AS event_id, e.at_ms, e.kind, e.state AS event_state"
 _ITEM = f"SELECT {_COLUMNS} FROM event e JOIN message m ON m.id = e.message_id "
 _STATES = ", ".join(f"'{state}'" for state in sorted(REPORTABLE))
+_TAKEN = {"accepted": MessageState.QUEUED, "held": MessageState.HELD}
+"""Events that say only that we have a message, for upstreams that tell so: kind → state."""
+_TAKEN_KINDS = ", ".join(f"'{kind}'" for kind in sorted(_TAKEN))
 
 
 def register(connection: sqlite3.Connection, name: str, identity: str, *, wants_inbound: bool) -> UpstreamRow:
@@ -123,14 +126,20 @@ def left_behind(connection: sqlite3.Connection, name: str, limit: int) -> list[F
 
 
 def after(
-    connection: sqlite3.Connection, name: str, event_id: int, limit: int, *, wants_inbound: bool
+    connection: sqlite3.Connection,
+    name: str,
+    event_id: int,
+    limit: int,
+    *,
+    wants_inbound: bool,
+    wants_accepted: bool = False,
 ) -> tuple[list[FeedItem], int]:
     """The next items for an upstream behind `event_id`, and up to which event was looked."""
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0]
     found = connection.execute(
-        _ITEM + f"WHERE e.id > ?1 AND ((e.upstream = ?2 AND e.state IN ({_STATES})) "
-        "OR (?3 AND e.kind = 'received')) ORDER BY e.id LIMIT ?4",
-        (event_id, name, wants_inbound, limit),
+        _ITEM + f"WHERE e.id > ?1 AND ((e.upstream = ?2 AND (e.state IN ({_STATES}) "
+        f"OR (?5 AND e.kind IN ({_TAKEN_KINDS})))) OR (?3 AND e.kind = 'received')) ORDER BY e.id LIMIT ?4",
+        (event_id, name, wants_inbound, limit, wants_accepted),
     ).fetchall()
     items = [_item(row, 0, row["at_ms"]) for row in found]
     if len(items) == limit:
@@ -139,10 +148,12 @@ def after(
     return items, max(newest, items[-1].event_id if items else 0)
 
 
-def again(connection: sqlite3.Connection, message_id: int) -> FeedItem | None:
+def again(connection: sqlite3.Connection, message_id: int, *, wants_accepted: bool = False) -> FeedItem | None:
     """The last reportable state of a message, to be told once more."""
     row = connection.execute(
-        _ITEM + f"WHERE e.message_id = ? AND e.state IN ({_STATES}) ORDER BY e.id DESC LIMIT 1", (message_id,)
+        _ITEM + f"WHERE e.message_id = ?1 AND (e.state IN ({_STATES}) OR (?2 AND e.kind IN ({_TAKEN_KINDS}))) "
+        "ORDER BY e.id DESC LIMIT 1",
+        (message_id, wants_accepted),
     ).fetchone()
     return None if row is None else _item(row, 0, row["at_ms"])
 
@@ -194,7 +205,7 @@ def _item(row: sqlite3.Row, tries: int, since_ms: int) -> FeedItem:
     report = Report(
         event_id=row["event_id"],
         at_ms=row["at_ms"],
-        state=MessageState(row["event_state"]),
+        state=_TAKEN.get(row["kind"]) or MessageState(row["event_state"]),
         error=message.error,
         message=message,
     )

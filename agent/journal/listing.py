@@ -160,6 +160,30 @@ def received_between(connection: sqlite3.Connection, from_ms: int, to_ms: int, a
     return [rows.message(row) for row in found]
 
 
+def newest_known(connection: sqlite3.Connection, upstream: str, prefix: str, since_ms: int) -> str | None:
+    """The newest of a server's ids that begins so and came since then."""
+    row = connection.execute(
+        "SELECT remote_id FROM remote_key WHERE upstream = ? AND remote_id >= ? AND remote_id < ? AND seen_ms >= ? "
+        "ORDER BY seen_ms DESC LIMIT 1",
+        (upstream, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), since_ms),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_event_before(connection: sqlite3.Connection, at_ms: int) -> int:
+    """Id of the last event before an instant, 0 where there is none. Ids grow with time, so it is searched by halves
+    and needs no index."""
+    low, high = 0, connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0]
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute("SELECT at_ms FROM event WHERE id > ? ORDER BY id LIMIT 1", (middle,)).fetchone()
+        if row is not None and row[0] < at_ms:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
+
+
 def untried(connection: sqlite3.Connection, upstream: str) -> dict[str, int]:
     """Remote id → message id of what waits in the queue or is held, and was never on the air."""
     found = connection.execute(

@@ -167,7 +167,9 @@ def count_day(connection: sqlite3.Connection, at_ms: int, account: int | None, k
     )
 
 
-def cancel(connection: sqlite3.Connection, message_id: int, now: Instant, *, why: str) -> bool:
+def cancel(
+    connection: sqlite3.Connection, message_id: int, now: Instant, *, why: str, forbids_resend: bool = True
+) -> bool:
     """Cancel a message of which no part has an attempt. Otherwise only forbid any resend, and return False."""
     state = connection.execute(
         "SELECT state FROM message WHERE id = ? AND direction = 'outbound'", (message_id,)
@@ -178,13 +180,25 @@ def cancel(connection: sqlite3.Connection, message_id: int, now: Instant, *, why
         "SELECT 1 FROM attempt WHERE message_id = ? AND outcome NOT IN ('not_sent') LIMIT 1", (message_id,)
     ).fetchone()
     if tried or state[0] not in (MessageState.QUEUED, MessageState.HELD):
-        connection.execute("UPDATE message SET cancel_asked = 1 WHERE id = ?", (message_id,))
+        if forbids_resend:
+            connection.execute("UPDATE message SET cancel_asked = 1 WHERE id = ?", (message_id,))
         return False
     connection.execute("UPDATE part SET state = 'cancelled', error = ? WHERE message_id = ?", (why, message_id))
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
     changed = _follow(connection, message_id, now.utc_ms, why)
     add_event(connection, now.utc_ms, "cancelled", message_id=message_id, state=changed, detail=why)
     return True
+
+
+def forestall(connection: sqlite3.Connection, upstream: str, remote_id: str, now: Instant, *, why: str) -> bool:
+    """Make an id known as cancelled before its job came, so that it is answered and never sent. False: known."""
+    return (
+        connection.execute(
+            "INSERT INTO remote_key VALUES (?, ?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (upstream, remote_id, MessageState.CANCELLED, why, now.utc_ms),
+        ).rowcount
+        > 0
+    )
 
 
 def fail_queued(connection: sqlite3.Connection, message_id: int, now: Instant, *, error: str) -> bool:

@@ -72,7 +72,11 @@ class Diagnosable(Protocol):
 
 
 class Upstream(Protocol):
-    """One server. It may be `Diagnosable` too."""
+    """One server. It may be `Diagnosable` too.
+
+    One that also has `wants_accepted = True` is told by `report` of each new message of its own, QUEUED or HELD,
+    before anything else is reported of it.
+    """
 
     kind: ClassVar[str]
     Settings: ClassVar[type[UpstreamSettings]]
