@@ -86,7 +86,10 @@ def _mqtt(stack: AsyncExitStack, directory: Path) -> Place:
     mosquitto = stack.enter_context(Mosquitto(directory / "broker"))
     sender = stack.enter_context(Person(mosquitto.port, "phonebridge/pi"))
 
-    async def send(_: Upstream, text: str) -> None:
+    async def send(upstream: Upstream, text: str) -> None:
+        # Before its first connection there is no session that the broker could keep it for.
+        while not upstream.status()["connected"]:
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(sender.say, "send", {"id": "1", "to": NUMBER, "text": text})
 
     async def word(_: Upstream) -> str:
