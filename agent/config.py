@@ -19,7 +19,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent import plugins
+from agent.choice import Policy
 from agent.metrics.settings import MetricsSettings
+from agent.prefixes import checked as checked_prefixes
 from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Len, Secret
 
 DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
@@ -43,6 +45,16 @@ def _zone(value: str) -> str:
     return value
 
 
+def _two_times(value: str) -> str:
+    start, _, end = value.partition("-")
+    if start == end:
+        raise ValueError(f"begins and ends at {start}; give two different times, or pause the route")
+    return value
+
+
+_Prefixes = Annotated[tuple[str, ...], Check(checked_prefixes)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """`[agent]`."""
@@ -53,6 +65,9 @@ class AgentSettings:
     device_name: Annotated[str, Len(1, 100)] = field(default_factory=socket.gethostname)
     default_region: Annotated[str | None, Form("[A-Z]{2}", 'two capital letters, e.g. "DE"')] = None
     timezone: Annotated[str, Check(_zone)] = "UTC"
+    allow_prefixes: _Prefixes = ()
+    deny_prefixes: _Prefixes = ()
+    choice: Policy = "least_busy"
     on_unknown: Literal["resend", "fail"] = "resend"
     unknown_wait_s: Annotated[float, Ge(0), Le(86400)] = 120.0
     max_parts: Annotated[int, Ge(1), Le(255)] = 25
@@ -81,8 +96,14 @@ class RouteSettings:
     rate_per_minute: Annotated[int, Ge(1)] | None = None
     rate_per_hour: Annotated[int, Ge(1)] | None = None
     rate_per_day: Annotated[int, Ge(1)] | None = None
-    quiet_hours: Annotated[str | None, _HOURS] = None
-    prefixes: tuple[str, ...] = ()
+    rate_per_month: Annotated[int, Ge(1)] | None = None
+    month_starts_on: Annotated[int, Ge(1), Le(28)] = 1
+    quiet_hours: Annotated[str | None, _HOURS, Check(_two_times)] = None
+    prefixes: _Prefixes = ()
+    allow_prefixes: _Prefixes = ()
+    deny_prefixes: _Prefixes = ()
+    cost: Annotated[float, Ge(0)] = 0.0
+    costs: Annotated[dict[str, Annotated[float, Ge(0)]], Check(checked_prefixes)] = field(default_factory=dict)
     fallback: str | None = None
     fallback_after_s: Annotated[float, Ge(0)] = 60.0
     status_reports: bool = True

@@ -18,14 +18,16 @@ import structlog
 
 from agent import numbers
 from agent.accounts import Accounts
+from agent.chooser import Chooser, Conditions
 from agent.clock import Clock
 from agent.config import AgentSettings
 from agent.facts import Facts
 from agent.failover import Failover
 from agent.feed import Feed
 from agent.hooks import Hooks
-from agent.journal import feeds, listing, messages, observing, routing, upstream_pace
+from agent.journal import feeds, listing, messages, observing, routing, upstream_pace, waiting
 from agent.journal.billing import Bill
+from agent.journal.dispatch import RouteCall
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
@@ -34,7 +36,7 @@ from agent.journal.upstream_pace import Pace
 from agent.metrics.monitor import Monitor
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
-from agent.route import Route, RouteView
+from agent.route import Route, RouteState, RouteView
 from drivers.api import PlannedPart, PlanOptions
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Gateway:
         self.monitor = Monitor(self)
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
-        self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts)
+        self._chooser = Chooser(self.routes, journal, clock, lambda: self.settings)
+        self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts, self._chooser)
         self.feeds: dict[str, Feed] = {}
         self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
         self.upstreams: dict[str, Callable[[], UpstreamView]] = {}
@@ -101,13 +104,14 @@ class Gateway:
             raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
         born_ms = await self._born_ms()
-        prepared = [self._prepare(job, row, born_ms) for job in jobs]
+        conditions = await self._conditions(jobs)
+        prepared = [self._prepare(job, row, born_ms, conditions) for job in jobs]
         return await self.outbox.accept(upstream, prepared, idempotency, bill)
 
     async def plan(self, upstream: str, job: Job) -> PreparedJob:
         """What `accept` would make of a job; nothing is kept or sent."""
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
-        return self._prepare(job, row, await self._born_ms())
+        return self._prepare(job, row, await self._born_ms(), await self._conditions([job]))
 
     async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
         """Those of a server's ids that the journal knows, with our state."""
@@ -221,6 +225,25 @@ class Gateway:
         now = datetime.fromtimestamp(self.clock.utc_ms() / 1000, ZoneInfo(self.settings.timezone))
         return round(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
 
+    async def route_holds(self) -> dict[str, str]:
+        """Route → the limit that holds it up now, in words."""
+        calls, now = self._calls(), self.clock.now()
+        found = await self.journal.read(lambda con: waiting.holds(con, calls, now))
+        return {name: held.why for name, held in found.items()}
+
+    async def waits(self, message_ids: Sequence[int]) -> dict[int, str]:
+        """Message → why it waits, in words; nothing for one that does not, or is next in line."""
+        calls, now = self._calls(), self.clock.now()
+        problems = {
+            view.name: view.problem or view.state.value
+            for view in self.route_views()
+            if not calls[view.name].may_send and view.state not in (RouteState.STARTING, RouteState.READY)
+        }
+        return await self.journal.read(lambda con: waiting.reasons(con, message_ids, calls, problems, now))
+
+    def _calls(self) -> dict[str, RouteCall]:
+        return {name: route.call() for name, route in self.routes.items()}
+
     def watch(self, changed: asyncio.Event) -> None:
         """Set `changed` after each commit that may have written events, until `unwatch`."""
         self._watchers.add(changed)
@@ -319,74 +342,40 @@ class Gateway:
 
     # --- pieces -------------------------------------------------------------------------------------
 
-    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int) -> PreparedJob:
-        number, failure = job.recipient.strip()[:40], job.refusal
+    async def _conditions(self, jobs: Sequence[Job]) -> Conditions:
+        return await self._chooser.conditions([self._dialable(job)[0] for job in jobs])
+
+    def _dialable(self, job: Job) -> tuple[str, str | None]:
+        """The number as it goes on the air, and why it cannot be sent to."""
         try:
             number = numbers.dialable(job.recipient, self.settings.default_region)
         except numbers.NotDialable as error:
-            failure = failure or str(error)
+            return job.recipient.strip()[:40], str(error)
+        return number, self._chooser.refusal(number)
+
+    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int, conditions: Conditions) -> PreparedJob:
+        number, failure = self._dialable(job)
+        failure = job.refusal or failure
         if not failure and not job.text and job.data is None:
             failure = "the text is empty"
         if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
             failure = f"priority {job.priority} is not between {MIN_PRIORITY} and {MAX_PRIORITY}"
-        route, parts = "", tuple[PlannedPart, ...]()
-        if not failure:
-            route, failure = self._choose(job, number, upstream)
-        if not failure and route.startswith("@"):
+        route, parts, is_free = "", tuple[PlannedPart, ...](), False
+        if not failure and job.device is not None and job.route is None:
+            route = f"@{job.device}"
             # A remote agent plans for itself.
             if job.details:
                 failure = "a remote device carries plain texts only: no flash, no data and no port"
             parts = (PlannedPart("text", job.text.encode()),)
         elif not failure:
-            is_free = job.route is None and job.sim_slot is None and upstream.default_sim_slot is None
-            options = PlanOptions(recipient=number, is_flash=job.is_flash, port=job.port, data=job.data)
-            route, parts, failure = self._failover.planned(job.text, route, is_free=is_free, options=options)
+            chosen = self._chooser.choose(job, number, upstream.default_sim_slot, conditions)
+            failure, is_free = chosen.failure, chosen.is_free
+            if not failure:
+                options = PlanOptions(recipient=number, is_flash=job.is_flash, port=job.port, data=job.data)
+                route, parts, failure = self._failover.planned(job.text, chosen.names, options=options)
         limit_ms = self.settings.max_backlog_age_h * 3_600_000
         is_held = failure is None and job.created_ms is not None and job.created_ms < born_ms - limit_ms
-        return PreparedJob(job, number, route, parts, failure, is_held)
-
-    def _choose(self, job: Job, number: str, upstream: UpstreamRow) -> tuple[str, str | None]:
-        """The route a job waits for ('' is any), and why it cannot be sent."""
-        if job.device is not None and job.route is None:
-            return f"@{job.device}", None
-        if not self.routes:
-            return "", self._no_route()
-        name = job.route
-        if name is None:
-            slot = job.sim_slot if job.sim_slot is not None else upstream.default_sim_slot
-            if slot is not None:
-                name = next((route.name for route in self.routes.values() if route.slot == slot), None)
-                if name is None:
-                    have = ", ".join(str(route.slot) for route in self.routes.values())
-                    return "", f"there is no SIM slot {slot} in this gateway; it has {have}"
-        if name is None:
-            name = self._by_prefix(number)
-        if name is None:
-            return "", None
-        if name not in self.routes:
-            return "", f'there is no route "{name}" in this gateway'
-        return self._with_fallback(name)
-
-    def _with_fallback(self, name: str) -> tuple[str, str | None]:
-        route = self.routes[name]
-        if not route.is_without_sim():
-            return name, None
-        target = route.config.settings.fallback
-        if target is None or self.routes[target].is_without_sim():
-            return name, f"there is no SIM in slot {route.slot} (route {name})"
-        return target, None
-
-    def _by_prefix(self, number: str) -> str | None:
-        best, longest = None, 0
-        for route in self.routes.values():
-            for prefix in route.config.settings.prefixes:
-                if number.startswith(prefix) and len(prefix) > longest:
-                    best, longest = route.name, len(prefix)
-        return best
-
-    @staticmethod
-    def _no_route() -> str:
-        return "this gateway has no route; add a [[route]] to its configuration"
+        return PreparedJob(job, number, route, parts, failure, is_held, is_free)
 
     async def move_stranded(self) -> bool:
         """Messages without an attempt whose route cannot take them: to the fallback and back, or failed with the

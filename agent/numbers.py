@@ -7,6 +7,8 @@ import re
 _SEPARATORS = re.compile(r"[\s().\-/\u00a0]+")
 _DIALABLE = re.compile(r"\+?[0-9]{3,15}")
 _SHORT_CODE_DIGITS = 6
+# 15 digits of E.164 behind the prefix for international calls that a region has, e.g. 011.
+_NATIONAL = re.compile(r"[0-9]{3,18}")
 
 
 class NotDialable(ValueError):
@@ -21,6 +23,8 @@ def dialable(given: str, region: str | None) -> str:
     Raises: NotDialable.
     """
     number = _SEPARATORS.sub("", given.strip())
+    if region is not None and _NATIONAL.fullmatch(number) and len(number) > _SHORT_CODE_DIGITS:
+        number = _national_to_e164(number, region)
     if not _DIALABLE.fullmatch(number):
         shown = given.strip()[:20]
         raise NotDialable(
@@ -28,9 +32,7 @@ def dialable(given: str, region: str | None) -> str:
             if shown
             else "there is no recipient"
         )
-    if region is None or number.startswith("+") or len(number) <= _SHORT_CODE_DIGITS:
-        return number
-    return _national_to_e164(number, region)
+    return number
 
 
 def _national_to_e164(number: str, region: str) -> str:

@@ -24,6 +24,8 @@ from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields,
 from agent.route import RouteView
 
 CLI_UPSTREAM = "cli"
+# States in which a message may stand in the queue.
+_WAITING = (MessageState.QUEUED, MessageState.SENDING)
 _LONGEST_COMMAND_CHARACTERS = 1000
 _LONGEST_COMMAND_S = 180.0
 _LONGEST_USSD_CHARACTERS = 160
@@ -116,16 +118,18 @@ async def _page(gateway: Gateway, fields: Fields, direction: str | None) -> Answ
     number = fields.number("page", 1, 1, 10**9) or 1
     per_page = fields.number("limit", 20, 1, LONGEST_PAGE) or 1
     page = await gateway.page(Filter(direction=direction, states=states), number, per_page)
+    waits = await gateway.waits([message.id for message in page.messages if message.state in _WAITING])
     return {
         "page": page.page,
         "per_page": page.per_page,
         "total": page.total,
-        "messages": [_message(message) for message in page.messages],
+        "messages": [{**_message(message), "waits_for": waits.get(message.id)} for message in page.messages],
     }
 
 
 async def _one(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
     answer = await _found(gateway, fields.text("id"))
+    answer["waits_for"] = (await gateway.waits([answer["id"]])).get(answer["id"])
     answer["history"] = [_event(event) for event in await gateway.history(answer["id"])]
     return answer
 
@@ -163,6 +167,7 @@ async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
     queued = await gateway.queue_length()
     views = gateway.route_views()
     last = None if gateway.reloader is None else gateway.reloader.last
+    holds = await gateway.route_holds()
     return {
         "version": agent.__version__,
         "pid": os.getpid(),
@@ -177,6 +182,7 @@ async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
             {
                 **_route_view(view, queued.get(view.name, 0)),
                 "port": getattr(gateway.routes[view.name].config.driver, "port", None),
+                "waits_for": holds.get(view.name),
             }
             for view in views
         ],

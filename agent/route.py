@@ -157,6 +157,8 @@ class Route:
             rate_per_minute=settings.rate_per_minute,
             rate_per_hour=settings.rate_per_hour,
             rate_per_day=settings.rate_per_day,
+            rate_per_month=settings.rate_per_month,
+            month_starts_on=settings.month_starts_on,
             quiet_hours=pacing.parse_quiet_hours(settings.quiet_hours),
             timezone=ZoneInfo(agent.timezone),
         )
@@ -380,8 +382,8 @@ class Route:
 
     # --- sending ------------------------------------------------------------------------------------
 
-    def _call(self) -> RouteCall:
-        """Runs in the journal's thread: reads plain values only."""
+    def call(self) -> RouteCall:
+        """The route as the journal must know it. Runs in the journal's thread: reads plain values only."""
         session, link = self._session, self._link
         may_send = (
             session is not None
@@ -407,7 +409,7 @@ class Route:
     async def _send(self, session: Session) -> None:
         finished: Finished | None = None
         while True:
-            claim, durable = await self._outbox.next_part(self._call, finished, self._idle)
+            claim, durable = await self._outbox.next_part(self.call, finished, self._idle)
             self._idle.clear()
             self._is_sending = True
             finished = self._judged(await self._submit(session, claim, durable))

@@ -15,11 +15,13 @@ from agent.journal.store import Journal
 
 
 @contextlib.asynccontextmanager
-async def running(directory: Path, routes: list[dict[str, Any]]) -> AsyncIterator[Gateway]:
-    """Routes as in the configuration; an unknown outcome waits one second for evidence."""
-    settings = {"state_dir": str(directory), "clock": "trusted", "unknown_wait_s": 1}
+async def running(
+    directory: Path, routes: list[dict[str, Any]], *, agent: dict[str, Any] | None = None, clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Routes as in the configuration, `agent` further keys; an unknown outcome waits one second for evidence."""
+    settings = {"state_dir": str(directory), "clock": "trusted", "unknown_wait_s": 1, **(agent or {})}
     loaded = config.parse({"agent": settings, "route": routes})
-    clock = Clock("trusted")
+    clock = clock or Clock("trusted")
     journal = Journal(directory / "journal.db")
     await journal.start(clock.utc_ms())
     gateway = await daemon.build(loaded, journal, clock)

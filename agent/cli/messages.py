@@ -198,7 +198,7 @@ def _show_page(found: dict[str, Any], *, full: bool, as_json: bool) -> int:
                 output.local_time(message["created_at"]),
                 "in" if message["direction"] == "inbound" else "out",
                 message["number"],
-                message["state"] + (f": {message['error']}" if message["error"] else ""),
+                _state(message),
                 message["route"],
                 message["text"],
             )
@@ -208,6 +208,11 @@ def _show_page(found: dict[str, Any], *, full: bool, as_json: bool) -> int:
     if found["total"] > len(shown):
         output.write(f"{len(shown)} of {found['total']}; more with --page and --limit")
     return Exit.OK
+
+
+def _state(message: dict[str, Any]) -> str:
+    why = message["error"] or message.get("waits_for")
+    return f"{message['state']}: {why}" if why else str(message["state"])
 
 
 def _show_one(daemon: Daemon, key: str, *, full: bool, as_json: bool) -> int:

@@ -144,7 +144,7 @@ def _show_routes(routes: list[dict[str, Any]]) -> None:
                 route["queued"],
                 None if route["iccid"] is None else f"…{route['iccid'][-4:]}",
                 route["balance"],
-                route["problem"],
+                route["problem"] or route.get("waits_for"),
             )
             for route in routes
         ],

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent import pacing
 from agent.clock import Instant
-from agent.journal import evidence, messages, upstream_pace
+from agent.journal import evidence, messages, upstream_pace, usage
 from agent.model import PART_MOVES, URGENT_PRIORITY, AttemptOutcome, PartState
 from drivers.api import (
     LateOutcome,
@@ -91,12 +91,17 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Clai
         expire(connection, now)
     if not call.may_send:
         return Nothing()
-    route_wait_ms = _route_wait_ms(connection, call, now)
+    held = hold(connection, call, now)
     zone = call.limits.timezone if call.clock_is_right else None
     blocked = upstream_pace.blocked(connection, call.name, zone, now)
-    row = _candidate(connection, call, now, is_route_blocked=route_wait_ms > 0, blocked=blocked)
+    row = _candidate(connection, call, now, is_route_blocked=held is not None, blocked=blocked)
     if row is None:
-        return _next_due(connection, call, now, route_wait_ms, blocked)
+        return _next_due(connection, call, now, held, blocked)
+    if row["parts"] > 1 and not row["follows"] and row["priority"] < URGENT_PRIORITY:
+        # All of a message or nothing: its parts follow each other past every limit.
+        held = hold(connection, call, now, parts=row["parts"])
+        if held is not None:
+            return Nothing(due_boot_ms=now.boot_ms + held.wait_ms)
     upstream = row["upstream"]
     if (
         upstream in call.views
@@ -133,7 +138,7 @@ def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> 
 def settle_error(connection: sqlite3.Connection, attempt_id: int, error: SubmitError, now: Instant) -> None:
     """A submit that certainly sent nothing: fail the part, or put it back with its wait."""
     row = connection.execute(
-        "SELECT a.message_id, a.sequence, a.route, p.tries, p.state, m.cancel_asked FROM attempt a "
+        "SELECT a.message_id, a.sequence, a.route, a.iccid, p.tries, p.state, m.cancel_asked FROM attempt a "
         "JOIN part p USING (message_id, sequence) JOIN message m ON m.id = a.message_id WHERE a.id = ?",
         (attempt_id,),
     ).fetchone()
@@ -145,6 +150,7 @@ def settle_error(connection: sqlite3.Connection, attempt_id: int, error: SubmitE
     is_final = wait_s is None
     outcome = AttemptOutcome.REFUSED if is_final else AttemptOutcome.NOT_SENT
     connection.execute("UPDATE attempt SET outcome = ?, code = ? WHERE id = ?", (outcome, error.code, attempt_id))
+    usage.give_back(connection, row["iccid"])
     where = (row["message_id"], row["sequence"])
     origin = (PartState(row["state"]),)
     if PartState.QUEUED not in PART_MOVES[origin[0]]:
@@ -259,25 +265,24 @@ def keep_pace(connection: sqlite3.Connection, route: str, upstream: str, now: In
         )
 
 
+def hold(connection: sqlite3.Connection, call: RouteCall, now: Instant, *, parts: int = 1) -> pacing.Hold | None:
+    """What keeps a route from sending a message of so many parts that is not urgent; None where nothing does."""
+    assumed_ms = usage.assumed_now_ms(connection, call.iccid, now.utc_ms, clock_is_right=call.clock_is_right)
+    return pacing.hold(
+        call.limits,
+        usage.of(connection, call.iccid, _pace(connection, f"route:{call.name}")),
+        now if assumed_ms == now.utc_ms else replace(now, utc_ms=assumed_ms),
+        clock_is_right=call.clock_is_right,
+        parts=parts,
+    )
+
+
 # --- pieces of a claim ------------------------------------------------------------------------------
 
 
-def _route_wait_ms(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> int:
-    wait = pacing.delay_left_ms(call.limits.send_delay_s, _pace(connection, f"route:{call.name}"), now)
-    if windows := call.limits.windows:
-        most = max(count for _, count in windows)
-        rows = connection.execute(
-            "SELECT at_ms, boot_id, boot_ms FROM attempt WHERE route = ? ORDER BY at_ms DESC LIMIT ?",
-            (call.name, most),
-        )
-        wait = max(wait, pacing.window_left_ms(windows, [Instant(*row) for row in rows], now))
-    if call.clock_is_right:
-        wait = max(wait, pacing.quiet_left_ms(call.limits, now.utc_ms))
-    return wait
-
-
 _CANDIDATE = """
-SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms FROM queue q
+SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms,
+  (SELECT count(*) FROM part p WHERE p.message_id = q.message_id AND p.state = 'queued') AS parts FROM queue q
 WHERE q.route = :route AND q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
   AND (q.starts_ms IS NULL OR q.starts_ms <= :utc)
   AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND (q.upstream NOT IN ({blocked}) OR EXISTS (
@@ -325,7 +330,7 @@ def _next_due(
     connection: sqlite3.Connection,
     call: RouteCall,
     now: Instant,
-    route_wait_ms: int,
+    held: pacing.Hold | None,
     blocked: Mapping[str, int],
 ) -> Nothing:
     """When to ask again: the earliest wait in the queue, or the end of a delay that holds something up."""
@@ -347,8 +352,8 @@ def _next_due(
         # Looked at again soon, since the wall clock may be set meanwhile.
         waits.append(now.boot_ms + min(_LONGEST_START_WAIT_MS, max(0, start - now.utc_ms) or _LONGEST_START_WAIT_MS))
     if is_held_up:
-        if route_wait_ms:
-            waits.append(now.boot_ms + route_wait_ms)
+        if held is not None:
+            waits.append(now.boot_ms + held.wait_ms)
         waits.extend(now.boot_ms + left for left in blocked.values() if left)
     return Nothing(due_boot_ms=min(waits, default=None))
 
@@ -389,6 +394,7 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
     ).lastrowid  # fmt: skip
     if sequence == 1:
         upstream_pace.begin(connection, message["upstream"], message_id, now)
+    usage.count(connection, call.iccid, now.utc_ms, clock_is_right=call.clock_is_right)
     # A message in the air leaves the queue, so that only one of its parts is ever claimed; see settle_sent.
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
     messages.move(

@@ -201,6 +201,36 @@ def queue_length(connection: sqlite3.Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute("SELECT route, count(*) FROM queue GROUP BY route")}
 
 
+# More than that is busy, whatever the number.
+_MOST_LOAD = 10_000
+
+
+def loads(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, int]:
+    """How many messages wait for each route, counted to a bound."""
+    return {
+        name: connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE route = ? LIMIT ?)", (name, _MOST_LOAD)
+        ).fetchone()[0]
+        for name in names
+    }
+
+
+def last_routes(connection: sqlite3.Connection, numbers: Sequence[str]) -> dict[str, str]:
+    """Number → the route by which it was last in touch, either way, as far as history is kept."""
+    found = {}
+    for number in set(numbers):
+        row = connection.execute(
+            "SELECT max(id), route FROM (SELECT * FROM (SELECT id, route FROM message WHERE number = ?1 "
+            "AND direction = 'inbound' AND route IS NOT NULL ORDER BY id DESC LIMIT 1) UNION ALL "
+            "SELECT * FROM (SELECT id, coalesce(route, wanted_route) AS route FROM message WHERE number = ?1 "
+            "AND direction = 'outbound' AND coalesce(route, wanted_route) IS NOT NULL ORDER BY id DESC LIMIT 1))",
+            (number,),
+        ).fetchone()
+        if row[0] is not None:
+            found[number] = str(row[1])
+    return found
+
+
 def figures(connection: sqlite3.Connection, account: int | None, from_ms: int, to_ms: int) -> DayFigures:
     """Sums of the UTC days from `from_ms` to `to_ms`, both included."""
     clause = "" if account is None else "AND account = ?"

@@ -35,7 +35,8 @@ class IdempotencyConflict(ValueError):
 class PreparedJob:
     """A validated job: where it may go and in which parts, or why it cannot be sent.
 
-    `route` '' lets any route take it. `is_held` waits for a person (DESIGN decision 11).
+    `route` '' lets any route take it. `is_held` waits for a person (DESIGN decision 11). `is_free`: nobody asked
+    for that route, so another may be chosen as long as nothing was tried.
     """
 
     job: Job
@@ -44,6 +45,7 @@ class PreparedJob:
     parts: tuple[PlannedPart, ...]
     failure: str | None = None
     is_held: bool = False
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +307,8 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
         connection.execute(
             "INSERT INTO message (uid, direction, upstream, remote_id, account, device, number, text, state, "
             "priority, parts, wanted_route, valid_for_ms, expires_ms, remote_created_ms, created_ms, attributes, kind, "
-            "details, starts_ms, wants_report, bundle) "
-            "VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "details, starts_ms, wants_report, bundle, is_free) "
+            "VALUES (?, 'outbound', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 uid,
                 upstream,
@@ -329,6 +331,7 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
                 job.starts_ms,
                 job.wants_report,
                 job.bundle,
+                prepared.is_free,
             ),
         ).lastrowid
         or 0

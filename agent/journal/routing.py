@@ -54,12 +54,15 @@ _UNTRIED = (
 )
 
 
-def unbound(connection: sqlite3.Connection, route: str, after: int, limit: int) -> list[Unbound]:
-    """Messages behind id `after` that wait for `route` and have no attempt, oldest first."""
+def unbound(
+    connection: sqlite3.Connection, route: str, after: int, limit: int, *, only_free: bool = False
+) -> list[Unbound]:
+    """Messages behind id `after` that wait for `route` and have no attempt, oldest first; `only_free` those that
+    nobody asked to go by it."""
     found = connection.execute(
         "SELECT q.message_id, m.text, q.route, m.number, m.details FROM queue q JOIN message m ON m.id = q.message_id "
-        f"WHERE q.route = ? AND q.message_id > ? AND {_UNTRIED} ORDER BY q.message_id LIMIT ?",
-        (route, after, limit),
+        f"WHERE q.route = ? AND q.message_id > ? AND {_UNTRIED} AND m.is_free >= ? ORDER BY q.message_id LIMIT ?",
+        (route, after, only_free, limit),
     )
     return [_unbound(row) for row in found]
 
@@ -138,13 +141,21 @@ def _replace_parts(connection: sqlite3.Connection, message_id: int, parts: tuple
 
 
 def fail_unbound(
-    connection: sqlite3.Connection, route: str, reason: str, now: Instant, ids: Sequence[int] | None = None
+    connection: sqlite3.Connection,
+    route: str,
+    reason: str,
+    now: Instant,
+    *,
+    ids: Sequence[int] | None = None,
+    spared: Sequence[int] = (),
 ) -> int:
-    """Fail what waits for a route that has no SIM and was never tried: all, or those named. Returns how many."""
+    """Fail what waits for a route that has no SIM and was never tried: all but the spared, or those named. Returns
+    how many."""
     rows = connection.execute(
         "SELECT message_id FROM queue WHERE route = ?1 AND iccid IS NULL "
-        "AND (?2 IS NULL OR message_id IN (SELECT value FROM json_each(?2))) LIMIT 500",
-        (route, None if ids is None else json.dumps(list(ids))),
+        "AND (?2 IS NULL OR message_id IN (SELECT value FROM json_each(?2))) "
+        "AND message_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 500",
+        (route, None if ids is None else json.dumps(list(ids)), json.dumps(list(spared))),
     ).fetchall()
     for (message_id,) in rows:
         messages.fail_queued(connection, message_id, now, error=reason)

@@ -155,8 +155,10 @@ class Box:
         modems: dict[str, FakeModem],
         *,
         routes: dict[str, dict[str, Any]] | None = None,
+        clock: Clock | None = None,
         **settings: Any,
     ) -> None:
+        self.clock = clock or Clock("trusted")
         self.directory = directory
         self.modems = modems
         self.route_keys = routes or {}
@@ -164,7 +166,6 @@ class Box:
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Box:
-        self.clock = Clock("trusted")
         self.journal = Journal(self.directory / "journal.db")
         await self.journal.start(self.clock.utc_ms())
         now = self.clock.now()
@@ -203,7 +204,7 @@ class Box:
         """The power goes: nothing in memory survives; a new box on the same files."""
         await self.stop()
         await self.journal.close()
-        again = Box(self.directory, self.modems, routes=self.route_keys)
+        again = Box(self.directory, self.modems, routes=self.route_keys, clock=self.clock)
         again.settings = self.settings
         return await again.__aenter__()
 

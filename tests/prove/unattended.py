@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from types import MappingProxyType
 
-from tests.prove import reloads, runner
+import structlog
+
+from tests.prove import reloads, runner, unattended_limits
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
         "reload": reloads.prove,
+        "limits": unattended_limits.prove,
     }
 )
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     sys.exit(runner.main(__doc__, CHECKS))

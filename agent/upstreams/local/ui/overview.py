@@ -113,6 +113,7 @@ def _limits(settings: Any) -> str:
             ("minute", settings.rate_per_minute),
             ("hour", settings.rate_per_hour),
             ("day", settings.rate_per_day),
+            ("month", settings.rate_per_month),
         )
         if count is not None
     ]
