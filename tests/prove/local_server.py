@@ -14,15 +14,15 @@ from tests.prove import (
     runner,
 )
 
-CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
-    {
-        "operations": local_server_operations.prove,
-        "fuzz": local_server_fuzz.prove,
-        "load": local_server_load.prove_load,
-        "million": local_server_load.prove_million,
-        "memory": local_server_memory.prove,
-    }
-)
+_WHOLE: dict[str, Callable[..., None]] = {
+    "operations": local_server_operations.prove,
+    "load": local_server_load.prove_load,
+    "million": local_server_load.prove_million,
+    "memory": local_server_memory.prove,
+}
+CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType({**_WHOLE, **local_server_fuzz.slices()})
+SHORT: MappingProxyType[str, Callable[..., None]] = MappingProxyType({**_WHOLE, "fuzz": local_server_fuzz.prove})
+"""What `make test` runs of it."""
 
 
 if __name__ == "__main__":

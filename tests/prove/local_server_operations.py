@@ -329,7 +329,7 @@ def serving(directory: Path) -> Iterator[tuple[httpx.Client, SimulatorProcess, P
             "type": "local", "bind": f"127.0.0.1:{port}", "api_key": KEY, "registration": "open", "sms_rate": 100,
             "credit": 10_000, "organization_credit": 10_000, "organization": "Main Organization",
             "promo_codes": ["PDAFTAR"], "google_client_id": _CLIENT, "google_tokeninfo_url": google,
-            "app_release_file": str(release),
+            "app_release_file": str(release), "longest_event_stream_s": 0.1,
         }  # fmt: skip
         route = {"name": "sim0", "port": str(modem.ports[0]), "sim_slot": 0}
         daemon = Daemon(directory / "daemon", {"route": [route], "upstream": [upstream]})

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.prove.figures import Figures
-from tests.prove.local_server import CHECKS
+from tests.prove.local_server import SHORT
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", SHORT)
 def test_local_server(name: str, tmp_path: Path) -> None:
     figures = Figures(name)
-    CHECKS[name](tmp_path, figures, short=True, seed=20261123)
+    SHORT[name](tmp_path, figures, short=True, seed=20261123)
     assert figures.misses == []

@@ -50,6 +50,7 @@ class LocalSettings(UpstreamSettings):
     app_release_file: Path | None = None
     agent_absent_after_s: Annotated[float, Ge(1), Le(86400)] = 60.0
     claim_expires_after_s: Annotated[float, Ge(1), Le(86400 * 30)] = 3600.0
+    longest_event_stream_s: Annotated[float, Ge(0.1), Le(86400)] = 3600.0
 
     def __post_init__(self) -> None:
         if not self.is_loopback and self.api_key is None and self.api_key_file is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -27,11 +28,25 @@ from agent.upstreams.local.mobsms.bodies import (
     Release,
     UpdateDevice,
 )
-from agent.upstreams.local.routing import Router
+from agent.upstreams.local.routing import Query, Router
 
 _KEEP_ALIVE_S = 15.0
 # Several commits in a row wake an agent once; well below the 100 ms in which it must be woken.
 _SETTLE_S = 0.02
+_Limit = Annotated[
+    int | None,
+    Query(ge=1, le=1_000_000, description="End behind so many events.", json_schema_extra=answers.without_null),
+]
+_TimeoutS = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="End after so many seconds, if the server does not before.",
+        json_schema_extra=answers.without_null,
+    ),
+]
 _COLUMNS = {
     "device_name": "name",
     "phone_number": "phone_number",
@@ -160,10 +175,11 @@ def _add_remote(router: Router, local: Local) -> None:
         tags=["Remote agents"],
         summary="Server-sent events (extension)",
     )
-    async def events(id: str, request: Request) -> Response:
+    async def events(id: str, request: Request, limit: _Limit = None, timeout_s: _TimeoutS = None) -> Response:
         device = await _remote(local, caller_of(request), id)
-        headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(local, device.number), media_type="text/event-stream", headers=headers)
+        longest_s = local.settings.longest_event_stream_s
+        stream = _events(local, device.number, limit, longest_s if timeout_s is None else min(timeout_s, longest_s))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     @router.post(
         "/sms/inbound",
@@ -258,11 +274,15 @@ def _taken(message: Message) -> words.Row:
     }
 
 
-async def _events(local: Local, device: int) -> AsyncIterator[bytes]:
-    """`message` with the number that waits: at once, and whenever newer or more wait; a comment while nothing does."""
+async def _events(local: Local, device: int, limit: int | None, lasts_s: float) -> AsyncIterator[bytes]:
+    """`message` with the number that waits: at once, and whenever newer or more wait; a comment while nothing does.
+    Ends behind `limit` events or `lasts_s` seconds."""
     changed = asyncio.Event()
     local.gateway.watch(changed)
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + lasts_s
     newest = count = -1
+    told = 0
     try:
         while not local.stopping.is_set():
             changed.clear()
@@ -270,13 +290,18 @@ async def _events(local: Local, device: int) -> AsyncIterator[bytes]:
             # More without a newer one: some were moved here, or given back.
             if newest < 0 or waiting.newest > newest or waiting.count > count:
                 yield f"event: message\ndata: {json.dumps({'pending': waiting.count})}\n\n".encode()
+                told += 1
             newest, count = max(newest, waiting.newest), waiting.count
+            left_s = ends_at - loop.time()
+            if told == limit or left_s <= 0:
+                return
             try:
-                async with asyncio.timeout(_KEEP_ALIVE_S):
+                async with asyncio.timeout(min(_KEEP_ALIVE_S, left_s)):
                     await changed.wait()
                 await asyncio.sleep(_SETTLE_S)
             except TimeoutError:
                 local.saw(device)
-                yield b": still here\n\n"
+                if left_s > _KEEP_ALIVE_S:
+                    yield b": still here\n\n"
     finally:
         local.gateway.unwatch(changed)
