@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -28,6 +29,7 @@ from agent.metrics.settings import MetricsSettings
 from agent.roster import Piece, Work
 from agent.route import Route
 from agent.upstreams.api import DeliveryError, Upstream
+from drivers.api import Driver
 
 _log = structlog.get_logger("assembly")
 
@@ -51,6 +53,7 @@ class Assembly:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._memory = _SimMemory(gateway.journal)
+        self._shared: WeakValueDictionary[tuple[str, str], Driver] = WeakValueDictionary()
         self._inbox = Inbox(gateway.journal, gateway.clock, gateway.committed, gateway.outbox.wake)
 
     def wanted(self, config: Config) -> list[Wanted]:
@@ -94,11 +97,9 @@ class Assembly:
     def _route(self, config: RouteConfig, agent: AgentSettings) -> Piece:
         gateway, name = self._gateway, f"route {config.name}"
         before = gateway.routes.get(config.name)
-        # The driver knows its modem: what was tried to bring it back, and by which IMEI it is found again.
-        is_same_modem = before is not None and _port(before.config) == _port(config)
         route = Route(
             config,
-            before.driver if before is not None and is_same_modem else plugins.load_driver(config.settings.driver),
+            self._driver(config, before),
             agent,
             slot=0,
             takes_any=False,
@@ -117,6 +118,16 @@ class Assembly:
             join=partial(gateway.routes.__setitem__, config.name, route),
             leave=partial(gateway.routes.__delitem__, config.name),
         )
+
+    def _driver(self, config: RouteConfig, before: Route | None) -> Driver:
+        """A driver object for a route: the one that knows its modem already (what was tried to bring it back, and by
+        which IMEI it is found again), and the same for all that share their hardware."""
+        is_same_modem = before is not None and _port(before.config) == _port(config)
+        driver = before.driver if before is not None and is_same_modem else plugins.load_driver(config.settings.driver)
+        hardware = driver.hardware(config.driver)
+        if hardware is None:
+            return driver
+        return self._shared.setdefault((config.settings.driver, hardware), driver)
 
     def _upstream(self, settings: Any) -> Piece:
         gateway, name = self._gateway, f"upstream {settings.name}"

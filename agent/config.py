@@ -7,6 +7,7 @@ an upstream are that plugin's own model, so a new one brings its keys along.
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 import socket
@@ -250,6 +251,12 @@ def _upstream(table: dict[str, Any], index: int) -> Any:
 def _check_routes(routes: tuple[RouteConfig, ...]) -> None:
     names = [route.name for route in routes]
     _check_names("route", names)
+    for route, other in itertools.combinations(routes, 2):
+        if route.settings.driver != other.settings.driver:
+            continue
+        clash = plugins.load_driver(route.settings.driver).clash(route.driver, other.driver)
+        if clash is not None:
+            raise ConfigError(f"route[{route.name}] and route[{other.name}] {clash}")
     slots: dict[int, str] = {}
     for route in routes:
         slot = route.settings.sim_slot

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox
 from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.supervise import backoff_s
+from agent.watch import Watch
 from drivers.api import (
     BalanceRead,
     Driver,
@@ -44,9 +45,11 @@ from drivers.api import (
     PersonNeeded,
     PortAbsent,
     Refused,
+    Resting,
     RouteRefused,
     Session,
     SessionLost,
+    SessionRested,
     Sim,
     SubmitError,
     Submitted,
@@ -82,6 +85,7 @@ class RouteState(StrEnum):
     NO_SIM = "no SIM"
     BLOCKED = "needs attention"
     RETRYING = "retrying"
+    RESTING = "resting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,8 @@ class Route:
         self._idle.set()
         self._swept = asyncio.Event()
         self._new_unknown = asyncio.Event()
-        self._watched_since_ms: int | None = None
+        self._watch = Watch()
+        self._iccid = ""
         settings = config.settings
         self._limits = pacing.Limits(
             send_delay_s=settings.send_delay_s,
@@ -239,6 +244,9 @@ class Route:
             self._hurry.clear()
             try:
                 await self._one_session()
+            except SessionRested as rest:
+                failures = 0
+                self._rest(str(rest))
             except SessionLost as error:
                 failures = 0
                 self._down(RouteState.RETRYING, str(error))
@@ -272,13 +280,14 @@ class Route:
         await self._settle_leftovers()
         leftover = await self._journal.read(lambda con: evidence.has_leftover(con, self.name))
         self._swept.clear()
-        self._watched_since_ms = None
+        self._watch.stop(self._clock.boot_ms())
         context = OpenContext(
             route=self.name,
             emit=self._emit,
             memory=self._memory,
             leftover=leftover,
             status_reports=self.config.settings.status_reports,
+            has_work=self._has_work,
         )
         session = await self.driver.open(self.config.driver, context)
         try:
@@ -318,6 +327,8 @@ class Route:
 
     def _up(self, session: Session) -> None:
         self._session = session
+        self._iccid = session.sim.iccid
+        self._watch.of(self._iccid)
         self._link = session.link
         self._is_closing = False
         self.no_sim_since = None
@@ -330,8 +341,15 @@ class Route:
         if self.down_since is None:
             self.down_since = time.monotonic()
         self._link = None
-        self._watched_since_ms = None
+        self._watch.forget()
         self._set(state, problem)
+
+    def _rest(self, sentence: str) -> None:
+        """Another SIM of the modem is used. This one is not down for it: what arrives waits in the network."""
+        self._is_closing = True
+        self._link = None
+        self._watch.stop(self._clock.boot_ms())
+        self._set(RouteState.RESTING, sentence)
 
     def _set(self, state: RouteState, problem: str | None) -> None:
         if (state, problem) == (self._state, self.problem):
@@ -339,10 +357,11 @@ class Route:
         self._state, self.problem = state, problem
         if state is RouteState.READY:
             self.down_since = None
-        elif self.down_since is None:
+        elif self.down_since is None and state is not RouteState.RESTING:
             self.down_since = time.monotonic()
         sim = None if self._session is None else self._session.sim.iccid[-4:]
-        level = _log.info if problem is None else _log.warning
+        is_quiet = problem is None or state is RouteState.RESTING
+        level = _log.info if is_quiet else _log.warning
         level("route_state", route=self.name, state=state.value, problem=problem, sim_ends=sim)
         self._changed(self)
 
@@ -367,13 +386,16 @@ class Route:
                 problem = None if has_service else why
                 self._set(RouteState.READY if has_service else RouteState.NO_SERVICE, problem)
                 if has_service != had_service:
-                    self._watched_since_ms = None
+                    self._watch.forget()
                     self._outbox.wake()
+            return
+        if isinstance(event, Resting):
+            self._rest(event.sentence)
             return
         if isinstance(event, Swept):
             self._swept.set()
-            if self._watched_since_ms is None and self._link is not None and self._link.registration.has_service:
-                self._watched_since_ms = self._clock.boot_ms()
+            if self._link is not None and self._link.registration.has_service:
+                self._watch.start(self._clock.boot_ms())
             return
         if isinstance(event, BalanceRead):
             self._balance = event.balance or event.text
@@ -381,6 +403,13 @@ class Route:
         await self._inbox.take(self.name, event)
 
     # --- sending ------------------------------------------------------------------------------------
+
+    async def _has_work(self) -> bool:
+        """Whether something waits for a session: a message that could go now, or the outcome of an attempt."""
+        if self.is_paused or self._is_draining or self._is_refused():
+            return False
+        call = replace(self.call(), iccid=self._iccid)
+        return await self._journal.read(lambda con: dispatch.has_work(con, call, self._clock.now()))
 
     def call(self) -> RouteCall:
         """The route as the journal must know it. Runs in the journal's thread: reads plain values only."""
@@ -481,14 +510,12 @@ class Route:
         while True:
             self._new_unknown.clear()
             now = self._clock.now()
-            since = self._watched_since_ms
-            watched_ms = 0 if since is None else now.boot_ms - since
             overdue, next_ms = await self._journal.read(
                 partial(
                     evidence.overdue_unknowns,
                     route=self.name,
                     iccid=session.sim.iccid,
-                    watched_ms=watched_ms,
+                    watched=self._watch.spans(now.boot_ms),
                     wait_ms=wait_ms,
                     now=now,
                 )

@@ -16,6 +16,7 @@ Errors are sorted by what the caller should do:
     │   └── OutcomeUnknown     the part may be on the air: look for evidence, never resend blindly
     └── SessionError           the link
         ├── SessionLost        was open and is gone: open a new session
+        │   └── SessionRested  ended on purpose: open a new one, which waits for its turn
         └── OpenError          could not be opened
             ├── PortAbsent     no such device now: wait for it to appear
             ├── PortBusy       another program holds it: wait, tell who
@@ -86,6 +87,10 @@ class SessionError(DriverError):
 
 class SessionLost(SessionError):
     """The link broke or the device stopped answering."""
+
+
+class SessionRested(SessionLost):
+    """Ended on purpose, with nothing in flight, since another SIM of the same modem has its turn."""
 
 
 class OpenError(SessionError):
@@ -342,6 +347,13 @@ class LinkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Resting:
+    """Another SIM of the same modem is used, or will be: hand over nothing more, until the next session is open."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryStep:
     """Something was done to bring a modem back, or it came back. History. `sentence` is for a person."""
 
@@ -374,6 +386,7 @@ Event = (
     | LateOutcome
     | Swept
     | LinkChanged
+    | Resting
     | RecoveryStep
     | IncomingCall
     | BalanceRead
@@ -394,11 +407,16 @@ class SimMemory(Protocol):
     async def remember(self, key: str, fact: str, value: str | None) -> None: ...
 
 
+async def _no_work() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class OpenContext:
     """What a session gets from the agent.
 
-    `leftover` says that a submit's outcome is open on this route: listen before flushing.
+    `leftover` says that a submit's outcome is open on this route: listen before flushing. `has_work` tells whether
+    something waits that only a session of this route brings on: a message, or the outcome of an attempt.
     """
 
     route: str
@@ -406,6 +424,7 @@ class OpenContext:
     memory: SimMemory
     leftover: bool = False
     status_reports: bool = True
+    has_work: Callable[[], Awaitable[bool]] = _no_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,8 +527,15 @@ class Driver(Protocol):
         Raises: Unplannable with a sentence, e.g. for too many parts.
         """
 
+    def hardware(self, settings: Any) -> str | None:
+        """Name what this route shares with others, e.g. the port of a modem with two SIMs: routes of one name are
+        carried by one driver object. None where it shares nothing. Pure."""
+
+    def clash(self, settings: Any, other: Any) -> str | None:
+        """Say why two routes cannot both be configured so, as the end of "Routes A and B …"; None where they can."""
+
     async def open(self, settings: Any, context: OpenContext) -> Session:
-        """Open and initialise a link.
+        """Open and initialise a link; what shares its hardware waits for its turn.
 
         Raises: OpenError; whatever was acquired is released before.
         """

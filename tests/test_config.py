@@ -71,6 +71,7 @@ def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 ROUTE = '[[route]]\nname = "a"\nport = "/dev/ttyUSB0"\n'
 SECOND = '[[route]]\nname = "b"\nport = "/dev/ttyUSB1"\n'
+TWIN = SECOND.replace("ttyUSB1", "ttyUSB0")
 SERVER = '[[upstream]]\ntype = "mobsms"\napi_key = "k"\n'
 
 MISTAKES = [
@@ -131,6 +132,25 @@ MISTAKES = [
     pytest.param(SERVER + SERVER, 'two upstreams are called "mobsms"', id="same-upstream-name"),
     pytest.param(
         ROUTE + "sim_slot = 1\n" + SECOND + "sim_slot = 1\n", "route[b].sim_slot 1 is taken by route a", id="same-slot"
+    ),
+    pytest.param(
+        ROUTE + TWIN,
+        "route[a] and route[b] have the same port /dev/ttyUSB0; where its modem has two SIM cards, set modem_sim = 1 "
+        "in one of them and modem_sim = 2 in the other, else give each its own port",
+        id="same-port",
+    ),
+    pytest.param(ROUTE + "modem_sim = 1\n" + TWIN, "set modem_sim = 1 in one of them", id="one-sim-of-two"),
+    pytest.param(
+        ROUTE + "modem_sim = 1\n" + TWIN + "modem_sim = 1\n", "are both modem_sim = 1 of /dev/ttyUSB0", id="same-sim"
+    ),
+    pytest.param(ROUTE + "modem_sim = 3\n", "route[a].modem_sim: should be 1 or 2, not 3", id="third-sim"),
+    pytest.param(
+        ROUTE + "modem_sim = 1\n" + TWIN + "modem_sim = 2\nbaud_rate = 9600\n", "differ in baud_rate", id="two-rates"
+    ),
+    pytest.param(
+        ROUTE + "modem_sim = 1\nvisit_every_s = 20\n" + TWIN + "modem_sim = 2\n",
+        "visit_every_s of one (20 s) must be longer than dwell_s of the other (30 s)",
+        id="dwell-too-long",
     ),
     pytest.param(
         ROUTE + 'fallback = "c"\n' + SECOND, 'route[a].fallback: there is no route "c"', id="fallback-unknown"
@@ -254,3 +274,11 @@ def test_secret_file_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
     key.chmod(0o644)
     found = loaded(tmp_path, f'[[upstream]]\ntype = "mobsms"\napi_key_file = "{key}"\n', 0o644)
     assert found.warnings == (f"{key} holds a secret and others can read it; run: chmod o-r {key}",)
+
+
+def test_two_sims_of_one_modem_share_a_port(tmp_path: Path) -> None:
+    found = loaded(tmp_path, ROUTE + "modem_sim = 1\n" + TWIN + "modem_sim = 2\n")
+    assert [(route.driver.port, route.driver.modem_sim) for route in found.routes] == [
+        ("/dev/ttyUSB0", 1),
+        ("/dev/ttyUSB0", 2),
+    ]

@@ -113,6 +113,15 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Clai
     return _take(connection, row["message_id"], call, now)
 
 
+def has_work(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> bool:
+    """Whether `claim` would find something if the route could send, or an outcome waits for evidence of its SIM."""
+    if evidence.has_leftover(connection, call.name):
+        return True
+    is_held = hold(connection, call, now) is not None
+    blocked = upstream_pace.blocked(connection, call.name, call.limits.timezone if call.clock_is_right else None, now)
+    return _candidate(connection, call, now, is_route_blocked=is_held, blocked=blocked) is not None
+
+
 def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> None:
     """Write an outcome down and move the part."""
     claim_, result = finished.claim, finished.result

@@ -14,6 +14,7 @@ from typing import Literal
 from agent.clock import Instant
 from agent.journal import messages
 from agent.model import PART_MOVES, AttemptOutcome, PartState
+from agent.watch import Span, watched_ms
 from drivers.api import ReportOutcome, StatusReport
 
 _TAIL_DIGITS = 8
@@ -131,19 +132,19 @@ def add_report(connection: sqlite3.Connection, report: StatusReport, now: Instan
 
 
 def overdue_unknowns(
-    connection: sqlite3.Connection, *, route: str, iccid: str, watched_ms: int, wait_ms: int, now: Instant
+    connection: sqlite3.Connection, *, route: str, iccid: str, watched: tuple[Span, ...], wait_ms: int, now: Instant
 ) -> tuple[list[int], int | None]:
     """Attempts for whose outcome no evidence can come any more, and the ms until the next one is.
 
-    `watched_ms` is how long the SIM has been registered and swept without a break.
+    `watched` is when the SIM was registered and swept, without a break but for its rests.
     """
     overdue, next_ms = [], None
     for row in connection.execute(
         f"SELECT id, at_ms, boot_id, boot_ms, report_asked FROM attempt WHERE route = ? AND iccid = ? AND {_UNKNOWN}",
         (route, iccid),
     ):
-        since_attempt = now.boot_ms - row["boot_ms"] if row["boot_id"] == now.boot_id else wait_ms
-        left = wait_ms - min(watched_ms, since_attempt) if row["report_asked"] else 0
+        since_ms = row["boot_ms"] if row["boot_id"] == now.boot_id else 0
+        left = wait_ms - watched_ms(watched, since_ms) if row["report_asked"] else 0
         if left <= 0:
             overdue.append(row["id"])
         else:

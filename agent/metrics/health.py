@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from agent.route import RouteState
 
-_CAN_SEND = frozenset({RouteState.READY})
+# A SIM that rests sends when its turn comes; while two of them change places, none is ready.
+_CAN_SEND = frozenset({RouteState.READY, RouteState.RESTING})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,13 +26,14 @@ from drivers.api import (
     SubmitError,
     Submitted,
 )
-from drivers.at import diagnosis, leftover, link, planning, ports, rungs, startup, urcs
+from drivers.at import clashes, diagnosis, leftover, link, planning, ports, rungs, startup, urcs
 from drivers.at.care import Care
 from drivers.at.channel import Channel
 from drivers.at.errors import Unwell
 from drivers.at.recovery import SENTENCES, Ladder, Rung, Trouble
 from drivers.at.session import AtSession
 from drivers.at.settings import AtSettings
+from drivers.at.turns import Member, OtherSimFirst, Turn, Turns
 
 OPEN_S = 8.0
 """For the first AT: autobaud modems need several, and one that boots says nothing for some seconds."""
@@ -55,19 +57,50 @@ class AtDriver:
         self._trouble: Trouble | None = None
         self._device: str | None = None
         self._listing: tuple[tuple[str, int], ...] = ()
+        self._turns = Turns()
+        self._guard_s = 0.0
 
     def plan(self, text: str, max_parts: int, options: PlanOptions = AS_TEXT) -> tuple[PlannedPart, ...]:
         return planning.plan(text, max_parts, options)
 
+    def hardware(self, settings: AtSettings) -> str | None:
+        return settings.port if settings.modem_sim is not None else None
+
+    def clash(self, settings: AtSettings, other: AtSettings) -> str | None:
+        return clashes.between(settings, other)
+
     async def open(self, settings: AtSettings, context: OpenContext) -> AtSession:
         """See `drivers.api.Driver`. A modem that is silent or sick is brought back here, rung by rung."""
+        if settings.modem_sim is None:
+            return await self._open_or_mend(settings, context, None)
+        member = Member(
+            settings.modem_sim, context.route, settings.visit_every_s, settings.dwell_s, context.has_work,
+            leftover=context.leftover,
+        )  # fmt: skip
+        while True:
+            turn = await self._turns.begin(member, context.emit)
+            began_at = asyncio.get_running_loop().time()
+            try:
+                session = await self._open_or_mend(settings, context, turn)
+                turn.served(asyncio.get_running_loop().time() - began_at)
+                return session
+            except OtherSimFirst:
+                continue
+            except OpenError:
+                turn.end(has_failed=True)
+                raise
+            except BaseException:
+                turn.end()
+                raise
+
+    async def _open_or_mend(self, settings: AtSettings, context: OpenContext, turn: Turn | None) -> AtSession:
         self._listing = ports.listing(self._roots)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             await self._climb(trouble, settings, context)
         while True:
             try:
-                return await self._open(settings, context)
+                return await self._open(settings, context, turn)
             except (NoAnswer, Unwell) as error:
                 trouble = Trouble.SICK if isinstance(error, Unwell) else Trouble.SILENT
                 if not await self._climb(trouble, settings, context):
@@ -99,17 +132,19 @@ class AtDriver:
     async def diagnose(self, candidate: Candidate) -> Diagnosis:
         return await diagnosis.diagnose(candidate, self._roots)
 
-    async def _open(self, settings: AtSettings, context: OpenContext) -> AtSession:
+    async def _open(self, settings: AtSettings, context: OpenContext, turn: Turn | None) -> AtSession:
         secret = settings.read_pin()
         channel = await self._connect(settings, context.route)
         try:
-            late = None
-            if context.leftover:
+            late = turn.heard() if turn is not None else None
+            if context.leftover and late is None:
                 late = await leftover.settle(channel, settings.submit_timeout_s)
             await channel.resynchronise(OPEN_S, settled=False)
             channel.forget(_BOOT_MARKS)
-            modem = await startup.start(channel, settings, context, secret)
-            session = AtSession(channel, modem, settings, context, Care(self._ladder, self._ail, self._balances))
+            may_switch = partial(turn.may_switch, late) if turn is not None else _always
+            modem = await startup.start(channel, settings, context, secret, may_switch=may_switch)
+            care = Care(self._ladder, self._ail, self._balances)
+            session = AtSession(channel, modem, settings, context, care, turn=turn)
             if late is not None:
                 session.late_outcome_is_known()
                 await context.emit(_late_event(modem.sim.iccid, late))
@@ -119,6 +154,7 @@ class AtDriver:
         except BaseException:
             await channel.close()
             raise
+        self._guard_s = modem.profile.guard_s
         if modem.identity.imei is not None:
             self._imeis[settings.port] = modem.identity.imei
         return session
@@ -179,10 +215,17 @@ class AtDriver:
         raise PortAbsent(f"No port has the modem with IMEI …{imei[-4:]}; plug it in.{more}")
 
     async def _connect_to(self, port: str, settings: AtSettings, route: str) -> Channel:
-        channel = Channel(route=route)
+        channel = Channel(route=route, guard_s=self._guard_s)
         await link.connect(channel, port, baud_rate=settings.baud_rate, rtscts=settings.rtscts, roots=self._roots)
         self._device = port
+        if self._guard_s:
+            # The session before may have ended on an answer of just now.
+            await asyncio.sleep(self._guard_s)
         return channel
+
+
+def _always(_: int) -> bool:
+    return True
 
 
 async def _has_imei(channel: Channel, imei: str) -> bool:

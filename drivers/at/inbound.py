@@ -96,17 +96,19 @@ class Inbound:
     # --- run by the session
 
     async def serve(self) -> None:
-        """Do what was noted, a batch at a time, until nothing is left.
+        """Do some of what was noted: a batch, since under load there is always more; `wanted` stays set then.
 
         Raises: SessionLost; errors of `emit`.
         """
-        while self._acknowledgements or self._places:
-            await self._acknowledge()
+        await self._acknowledge()
+        if self._places:
             batch = [self._places.popleft() for _ in range(min(BATCH, len(self._places)))]
             async with self._line:
                 self._distrust_selection()
                 found = [item for place in batch if (item := await self._read_place(place)) is not None]
             await self._keep(found)
+        if self._acknowledgements or self._places:
+            return
         self.wanted.clear()
         if self._sweeps_soon:
             self._sweeps_soon = False

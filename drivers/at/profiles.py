@@ -19,6 +19,18 @@ class UssdForm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SimSwitch:
+    """How a maker chooses between two SIM cards. In `use`, {slot} is the number of the slot, the first being `first`;
+    `query` is answered with that number. `prepare` is sent before, whatever the answer.
+    """
+
+    query: str
+    use: str
+    first: int = 0
+    prepare: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What a driver must know of a vendor before it can ask.
 
@@ -26,7 +38,8 @@ class Profile:
     their result is ignored. `iccid` and `pin_counter` commands are tried in order. `reboot` commands are tried in
     order by the last rung that needs the modem's help. `boot_marks` are lines that mean a reboot, beside those that
     every vendor shares (`urcs`). `has_cpin_ok` False: no final result follows +CPIN. `takes_cnma` False: what is
-    routed directly cannot be acknowledged. `guard_s` is the pause between a final result and the next command.
+    routed directly cannot be acknowledged. `sim_switches` are tried in order. `guard_s` is the pause between a final
+    result and the next command.
     """
 
     name: str
@@ -40,6 +53,8 @@ class Profile:
     has_cpin_ok: bool = True
     takes_cnma: bool = True
     ussd: tuple[UssdForm, ...] = (UssdForm.TEXT, UssdForm.UCS2, UssdForm.PACKED)
+    sim_switches: tuple[SimSwitch, ...] = (SimSwitch("AT+CSUS?", "AT+CSUS={slot}"),)
+    """TS 27.007 §8.66 counts card slots from 0, and refuses while a SIM is active."""
     guard_s: float = 0.0
     prompt_s: float = 10.0
     body_s: float = 180.0
@@ -69,6 +84,8 @@ PROFILES: tuple[Profile, ...] = (
         pin_counter=("AT^CPIN?", "AT+CPINR"),
         reboot=("AT^RESET", "AT+CFUN=1,1"),  # modem.md 2.9
         ussd=(UssdForm.PACKED, UssdForm.TEXT, UssdForm.UCS2),  # packed both ways (wdoekes/asterisk-chan-dongle#116)
+        # modem.md 2.8: of those with a Unisoc chip.
+        sim_switches=(SimSwitch("AT^SIMSWITCH?", "AT^SIMSWITCH={slot}"), *GENERIC.sim_switches),
         list_s=15.0,  # E1750 and E220 never end CMGL (gammu#4); slot by slot is read then
     ),
     Profile(
@@ -80,6 +97,10 @@ PROFILES: tuple[Profile, ...] = (
         reboot=("AT+CFUN=1,1", "AT+QPOWD=1"),  # modem.md 2.9; after QPOWD boards power up again by PWRKEY
         # Answers dcs 15 with UCS2 in hexadecimal (modem.md 2.7), and takes the same.
         ussd=(UssdForm.UCS2, UssdForm.TEXT, UssdForm.PACKED),
+        sim_switches=(  # modem.md 2.8: EC25, EG91, EC200; EM12 and 5G modules
+            SimSwitch("AT+QDSIM?", "AT+QDSIM={slot}"),
+            SimSwitch("AT+QUIMSLOT?", "AT+QUIMSLOT={slot}", 1),
+        ),
         body_s=120.0,  # EC25: 120 s (modem.md 2.10)
         codes="quectel",
     ),
@@ -91,6 +112,7 @@ PROFILES: tuple[Profile, ...] = (
         pin_counter=_SPIC,
         reboot=("AT+CFUN=1,1", "AT+CPOWD=1"),  # modem.md 2.9; boards power up again
         takes_cnma=False,  # SIM800 Series AT Command Manual: no +CNMA (modem.md 2.5)
+        sim_switches=(SimSwitch("AT+CDSDS?", "AT+CDSDS={slot}", 1),),  # modem.md 2.8: SIM800-DS
         body_s=60.0,  # SIM800 Series AT Command Manual: 60 s (modem.md 2.10)
         codes="simcom800",
     ),
@@ -112,6 +134,10 @@ PROFILES: tuple[Profile, ...] = (
         pin_counter=_SPIC,
         reboot=("AT+CRESET", "AT+CFUN=1,1"),  # modem.md 2.9
         boot_marks=frozenset({"*ATREADY"}),  # the first line after power-up of A7670 and A7672
+        sim_switches=(  # modem.md 2.8; with the radio off
+            SimSwitch("AT+SWITCHSIM?", "AT+SWITCHSIM={slot}"),
+            SimSwitch("AT+DUALSIM?", "AT+DUALSIM={slot}"),
+        ),
     ),
     Profile(
         name="ublox",
@@ -127,6 +153,7 @@ PROFILES: tuple[Profile, ...] = (
         pin_counter=("AT#PCT", "AT+CPINR"),  # oFono, sim.c: times left for what CPIN? asks for
         reboot=("AT#REBOOT", "AT+CFUN=1,1"),  # modem.md 2.9
         guard_s=0.02,  # LE910C AT Commands Reference Guide §2.2.5: at least 20 ms after a response
+        sim_switches=(SimSwitch("AT#SIMSELECT?", "AT#SIMSELECT={slot}", 1, ("AT#ENSIM2=1",)),),  # modem.md 2.8
     ),
     Profile(
         name="wavecom",
@@ -142,6 +169,7 @@ PROFILES: tuple[Profile, ...] = (
         makers=("sierra",),
         pin_counter=("AT+CPINC", "AT+CPINR"),  # modem.md 2.2 #4
         reboot=("AT!RESET", "AT+CFUN=1,1"),  # modem.md 2.9
+        sim_switches=(SimSwitch("AT!UIMS?", "AT!UIMS={slot}", 0, ('AT!ENTERCND="A710"',)),),  # modem.md 2.8
         codes="sierra",
     ),
     Profile(
@@ -166,6 +194,7 @@ PROFILES: tuple[Profile, ...] = (
         name="fibocom",
         makers=("fibocom",),
         boot_marks=frozenset({"+SIM READY"}),  # at each power-up
+        sim_switches=(SimSwitch("AT+GTDUALSIM?", "AT+GTDUALSIM={slot}"),),  # modem.md 2.8; kept over a reboot
     ),
 )
 

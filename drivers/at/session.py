@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import NoReturn
 
 import structlog
@@ -21,13 +22,16 @@ from drivers.api import (
     LinkChanged,
     OpenContext,
     PartToSend,
+    RecoveryStep,
+    Resting,
     SessionLost,
+    SessionRested,
     Sim,
     SubmitError,
     Submitted,
     Ussd,
 )
-from drivers.at import calls, commands, events, leftover, submission, urcs
+from drivers.at import calls, commands, events, leftover, sim_slot, submission, urcs
 from drivers.at.calls import Calls
 from drivers.at.care import Care
 from drivers.at.channel import Channel
@@ -35,13 +39,18 @@ from drivers.at.errors import Ailing
 from drivers.at.inbound import Inbound, emit_all
 from drivers.at.parser import Line
 from drivers.at.recovery import Trouble
+from drivers.at.service import Service
 from drivers.at.settings import AtSettings
 from drivers.at.state import Modem
+from drivers.at.turns import Turn, Visit
 from drivers.at.upkeep import Upkeep
 from drivers.at.ussd import UssdDialogue
 
 POLL_S = 10.0
 """Between sweeps where no indication works."""
+
+_TURN_LOOK_S = 1.0
+"""How often a SIM that shares its modem asks whether its turn is over."""
 
 _BOOT_GRACE_S = 10.0
 """Within this after the start, +CPIN: READY is the end of the boot that we opened into."""
@@ -60,7 +69,16 @@ _FORBIDDEN = (
 class AtSession:
     """See `drivers.api.Session`."""
 
-    def __init__(self, channel: Channel, modem: Modem, settings: AtSettings, context: OpenContext, care: Care) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        modem: Modem,
+        settings: AtSettings,
+        context: OpenContext,
+        care: Care,
+        *,
+        turn: Turn | None = None,
+    ) -> None:
         self._channel = channel
         self._modem = modem
         self._settings = settings
@@ -69,14 +87,18 @@ class AtSession:
         self._loop = asyncio.get_running_loop()
         self._opened_at = self._loop.time()
         self._care = care
+        self._turn = turn
+        self._visit = Visit(self._opened_at)
         self._ussd = UssdDialogue(channel, modem, self._line)
         self._upkeep = Upkeep(channel, modem, settings, context, line=self._line, care=care, ussd=self._ussd)
         self._calls = Calls()
         self._hangs_up = False
+        self._taken = asyncio.Event()
         self._is_asking: asyncio.Task[None] | None = None
         self._boot_marks = urcs.RESTARTED | {mark.upper() for mark in modem.profile.boot_marks}
         self._inbound = Inbound(channel, modem, context, self._line)
         self._submission = submission.Submission(channel, modem, settings)
+        self._service = Service(channel, context.memory, modem.sim.iccid)
         self._expects_late = context.leftover
         self._log = structlog.get_logger().bind(route=context.route)
 
@@ -107,16 +129,39 @@ class AtSession:
         try:
             sent = await self._submission.submit(part, durable, self._line)
             self._care.sent()
+            await self._note_service()
             return sent
         except SubmitError as error:
+            if error.code == submission.RESTS:
+                # Nothing more is claimed for a session that is about to end.
+                await self._channel.wait_lost()
             if self._care.has_failed_too_often(error):
                 self._care.ail(Trouble.NETWORK)
                 self._channel.fail(Ailing(f"The network failed again and again: {error}", Trouble.NETWORK))
+            await self._choose_service(error)
             if self._submission.wants_sweep(error):
                 self._inbound.sweep_soon()
             if self._submission.wants_upkeep(error):
                 self._hasten_upkeep()
             raise
+        finally:
+            self._visit.busy_at = self._loop.time()
+
+    async def _note_service(self) -> None:
+        """Keep the service by which parts go out again; the part is sent, whatever becomes of the session now."""
+        with suppress(SessionLost):
+            async with self._line:
+                await self._service.sent()
+
+    async def _choose_service(self, error: SubmitError) -> None:
+        """Try another service for SMS where this one fails again and again."""
+        if not self._service.wants_step(error) or self._channel.lost is not None:
+            return
+        with suppress(SessionLost):
+            async with self._line:
+                step = await self._service.step()
+            if step is not None:
+                await self._context.emit(RecoveryStep("sms service", step))
 
     async def terminal(self, command: str, timeout_s: float) -> list[str]:
         text = command.strip()
@@ -134,6 +179,8 @@ class AtSession:
 
     async def close(self) -> None:
         await self._channel.close()
+        if self._turn is not None:
+            self._turn.end(is_clean=isinstance(self._channel.lost, SessionRested))
 
     # --- the loops
 
@@ -142,10 +189,15 @@ class AtSession:
 
     async def _take_urcs(self) -> NoReturn:
         while True:
+            if not self._channel.urcs:
+                self._taken.set()
             lines = await self._channel.next_urcs()
+            self._taken.clear()
             told: list[Event] = []
             acknowledgements = 0
             for line in lines:
+                if line.name in ("+CMTI", "+CDSI", "+CMT", "+CDS"):
+                    self._visit.busy_at = self._loop.time()
                 if line.name in ("+CMT", "+CDS"):
                     acknowledgements += self._modem.is_acknowledging
                 event = self._take_urc(line)
@@ -208,6 +260,8 @@ class AtSession:
                 await self._channel.exchange(commands.HANG_UP_OLD)
 
     def _take_registration(self, line: Line) -> Event | None:
+        if self._submission.is_resting:
+            return None
         found = commands.registration(line, is_answer=False)
         before = self._modem.registration
         if found is not None:
@@ -233,8 +287,11 @@ class AtSession:
                 interval_s = self._settings.sweep_interval_s
                 if self._modem.routing is None:
                     interval_s = min(POLL_S, interval_s)
+                wake_at = min(swept_at + interval_s, self._upkeep.due_at)
+                if self._turn is not None:
+                    wake_at = min(wake_at, self._loop.time() + min(_TURN_LOOK_S, self._settings.dwell_s / 4))
                 try:
-                    async with asyncio.timeout_at(min(swept_at + interval_s, self._upkeep.due_at)):
+                    async with asyncio.timeout_at(wake_at):
                         await self._inbound.wanted.wait()
                 except TimeoutError:
                     pass
@@ -246,6 +303,29 @@ class AtSession:
                 if self._loop.time() >= swept_at + interval_s:
                     swept_at = self._loop.time()
                     await self._inbound.sweep()
+                if self._turn is not None and await self._is_turn_over(self._turn):
+                    await self._rest(self._turn)
+
+    async def _is_turn_over(self, turn: Turn) -> bool:
+        if self._visit.served_at is None and (self._modem.registration.has_service or not self._modem.domains):
+            self._visit.served_at = self._loop.time()
+        # A USSD answer comes once, to the SIM that asked.
+        return not self._ussd.is_asking and await turn.should_end(self._visit)
+
+    async def _rest(self, turn: Turn) -> NoReturn:
+        """Leave the SIM in order: nothing in flight, off the network, and everything read that had arrived."""
+        sentence = turn.sentence()
+        await self._context.emit(Resting(sentence))
+        async with self._line:
+            self._submission.is_resting = True
+            await sim_slot.radio_off(self._channel)
+        while self._channel.urcs or not self._taken.is_set():
+            await asyncio.sleep(0)
+            await self._taken.wait()
+        while self._inbound.wanted.is_set():
+            await self._inbound.serve()
+        await self._inbound.sweep()
+        raise SessionRested(sentence)
 
     def _hasten_upkeep(self) -> None:
         self._upkeep.due_at = 0.0

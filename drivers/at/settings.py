@@ -56,6 +56,8 @@ class AtSettings:
     """A modem by AT commands.
 
     `port`: /dev path, by-id, by-path, `auto:IMEI`, `socket://host:port` or `rfc2217://host:port`.
+    `modem_sim`: which SIM of a modem that has two of them and one radio; its slots count from 1. Such a SIM is visited
+    at least every `visit_every_s`, and stays for `dwell_s` in the network and after the last part.
     `power_cycle`: a command with its arguments that switches the modem's power off and on.
     `balance_pattern`: of its first group, else the whole match, the balance is taken.
     `submit_timeout_s`: how long the network may take for one part; less than 180 s makes doubles on slow networks.
@@ -70,6 +72,9 @@ class AtSettings:
     pin_file: Path | None = None
     smsc: Annotated[str | None, Check(_number)] = None
     rtscts: bool = False
+    modem_sim: Literal[1, 2] | None = None
+    visit_every_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
+    dwell_s: Annotated[float, Gt(0), Le(3600)] = 30.0
     roaming: bool = True
     sweep_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
     submit_timeout_s: Annotated[float, Gt(0), Le(600)] = 180.0

@@ -9,21 +9,31 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drivers.api import OpenContext, PersonNeeded, Sim
-from drivers.at import commands, pin, profiles, routing, storage
+from drivers.at import commands, pin, profiles, routing, service, sim_slot, storage
 from drivers.at.channel import Channel, CommandTimeout
 from drivers.at.errors import Unwell
 from drivers.at.profiles import Profile
 from drivers.at.request import Answer, Request
 from drivers.at.settings import AtSettings
 from drivers.at.state import Identity, Modem
+from drivers.at.turns import OtherSimFirst
 
 SMSC_FACT = "smsc"
 
 
-async def start(channel: Channel, settings: AtSettings, context: OpenContext, secret: str | None) -> Modem:
+async def start(
+    channel: Channel,
+    settings: AtSettings,
+    context: OpenContext,
+    secret: str | None,
+    *,
+    may_switch: Callable[[int], bool] = lambda _: True,
+) -> Modem:
     """Initialise a modem that is in step; `secret` is the PIN, where one is configured.
 
-    Raises: NoSim, PersonNeeded; SessionLost where the modem stops answering.
+    `may_switch` is told which SIM is in use before another one is put in use in its place.
+
+    Raises: NoSim, PersonNeeded; SessionLost where the modem stops answering; OtherSimFirst.
     """
     await set_dialogue(channel)
     modem = Modem(identity=await identify(channel))
@@ -32,10 +42,13 @@ async def start(channel: Channel, settings: AtSettings, context: OpenContext, se
     channel.guard_s = modem.profile.guard_s if is_known else channel.guard_s
     for text in modem.profile.quiet:
         await _optional(channel, commands.raw(text, 5.0))
+    if settings.modem_sim is not None:
+        await _choose_sim(channel, modem, settings.modem_sim, may_switch)
     await _power_radio(channel)
     await _unlock(channel, modem, context, secret)
     modem.sim = await _read_sim(channel, modem)
     await _set_sms(channel, modem, settings, context)
+    await service.restore(channel, context.memory, modem.sim.iccid)
     await watch_registration(channel, modem)
     return modem
 
@@ -81,6 +94,24 @@ async def query_registration(channel: Channel, modem: Modem) -> None:
         _note_registration(modem, name, answer)
 
 
+async def _choose_sim(channel: Channel, modem: Modem, slot: int, may_switch: Callable[[int], bool]) -> None:
+    """Put the SIM of this route in use, where it is one of two."""
+    found = await sim_slot.find(channel, modem.profile)
+    if found is None:
+        made_by = " ".join(filter(None, (modem.identity.manufacturer, modem.identity.model))) or "of an unknown maker"
+        raise PersonNeeded(
+            f"No command is known that chooses between two SIM cards of this modem ({made_by}); remove `modem_sim` "
+            "from its routes, and keep one of them."
+        )
+    modem.slot = slot
+    modem.slot_switch, used = found
+    if used == slot:
+        return
+    if not may_switch(used):
+        raise OtherSimFirst
+    await sim_slot.choose(channel, modem.slot_switch, slot)
+
+
 async def _power_radio(channel: Channel) -> None:
     answer = await _optional(channel, commands.FUNCTION_QUERY)
     if answer is not None and answer.lines and not answer.first.replace(" ", "").startswith("+CFUN:1"):
@@ -113,7 +144,7 @@ async def _set_sms(channel: Channel, modem: Modem, settings: AtSettings, context
     wants_reports = context.status_reports
     known = await context.memory.recall(modem.sim.iccid, routing.REPORTS_FACT) if wants_reports else None
     may_store = wants_reports and known != routing.DIRECT
-    modem.storages = await storage.choose(channel, with_reports=may_store)
+    modem.storages = await storage.choose(channel, with_reports=may_store, on_sim=modem.slot is not None)
     await _set_smsc(channel, modem, settings, context)
     has_memory = may_store and modem.storages.reports_total > 0
     await establish_routing(channel, modem, store_reports=has_memory, may_store=may_store, wants_reports=wants_reports)
@@ -172,7 +203,9 @@ def _note_registration(modem: Modem, name: str, answer: Answer) -> None:
 
 
 def _imei_key(modem: Modem) -> str:
-    return f"imei:{modem.identity.imei or 'unknown'}"
+    """What stands for an ICCID that cannot be read: two SIMs of one modem must not share it, nor their PINs."""
+    place = f"/{modem.slot}" if modem.slot is not None else ""
+    return f"imei:{modem.identity.imei or 'unknown'}{place}"
 
 
 async def _optional(channel: Channel, request: Request) -> Answer | None:

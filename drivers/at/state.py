@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from drivers.api import Link, Registration, Sim
 from drivers.at.commands import Routing
-from drivers.at.profiles import GENERIC, Profile
+from drivers.at.profiles import GENERIC, Profile, SimSwitch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,9 @@ class Modem:
     """By command: CREG, CGREG, CEREG, as far as the modem knows them."""
     signal_dbm: int | None = None
     operator: str | None = None
+    slot: int | None = None
+    """Which SIM of the modem this is, where it is one of two."""
+    slot_switch: SimSwitch | None = None
     iccid_command: str = ""
     """The command that knew the ICCID, for noticing another SIM."""
     has_extended_signal: bool = True

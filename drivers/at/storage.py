@@ -19,13 +19,16 @@ SMS_READY_S = 60.0
 """From SIM READY to the first CPMS that works: 10 to 30 s on slow modems."""
 
 _PREFERRED = ("ME", "SM", "MT")
+_ON_SIM = ("SM", "MT", "ME")
 _NOT_READY = {14, 302, 310, 314, 512, 521}
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 1.0
 
 
-async def choose(channel: Channel, *, with_reports: bool) -> Storages:
+async def choose(channel: Channel, *, with_reports: bool, on_sim: bool = False) -> Storages:
     """Set all three memories as far as the modem lets us, and measure the one for reports.
+
+    `on_sim` prefers the SIM's own memory: what lies there is that SIM's, whichever is in use when it is read.
 
     Raises: Unwell where the message store never gets ready; SessionLost.
     """
@@ -35,7 +38,8 @@ async def choose(channel: Channel, *, with_reports: bool) -> Storages:
         return await _leave(channel, storages)
     readable = groups[0]
     storages.readable = tuple(name for name in (*_PREFERRED, REPORTS) if name in readable)
-    for name in (name for name in _PREFERRED if name in readable):
+    preferred = _ON_SIM if on_sim else _PREFERRED
+    for name in (name for name in preferred if name in readable):
         if await _set(channel, storages, groups, name):
             break
     else:

@@ -24,7 +24,7 @@ from drivers.api import (
     Submitted,
     TryLater,
 )
-from drivers.at import causes, commands
+from drivers.at import causes, commands, sim_slot
 from drivers.at.causes import CauseClass
 from drivers.at.channel import BodyUnanswered, Channel, PromptMissing, PromptRefused
 from drivers.at.request import Answer
@@ -40,6 +40,7 @@ _LINK_HELD_S = 1.0
 _NO_SMSC = {"CMS 330"}
 _MALFORMED = {"CMS 304", "CMS 305"}
 _NO_PROMPT = "no prompt"
+RESTS = "SIM rests"
 
 
 class Submission:
@@ -51,6 +52,7 @@ class Submission:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._can_hold_link = True
+        self.is_resting = False
         self._sent_at = 0.0
 
     async def submit(self, part: PartToSend, durable: Awaitable[None], line: asyncio.Lock) -> Submitted:
@@ -68,6 +70,10 @@ class Submission:
         ready = asyncio.ensure_future(durable)
         try:
             async with line:
+                if self.is_resting:
+                    raise NotReady("Another SIM of the modem has its turn.", code=RESTS)
+                if self._modem.slot_switch is not None:
+                    await self._verify_slot()
                 try:
                     return await self._send(pdu, octets, ready, more_follow=part.more_follow)
                 except SubmitError as error:
@@ -120,6 +126,21 @@ class Submission:
         if answer.is_ok or answer.lines:
             return Submitted(commands.message_reference(answer))
         return self._read_failure(answer, handed_over=True)
+
+    async def _verify_slot(self) -> None:
+        """Make sure that the right SIM pays: a modem that restarted without a word may be back on its first.
+
+        Raises: NotReady; the session is lost then.
+        """
+        switch, slot = self._modem.slot_switch, self._modem.slot
+        try:
+            used = await sim_slot.in_use(self._channel, switch) if switch is not None else slot
+        except SessionLost as error:
+            raise NotReady(str(error)) from error
+        if used is not None and used != slot:
+            sentence = f"The modem went to its SIM {used} by itself."
+            self._channel.fail(SessionLost(sentence))
+            raise NotReady(sentence)
 
     def _read_failure(self, answer: Answer, *, handed_over: bool) -> Submitted:
         """Raise what the error says; the one error that means "sent" is returned as such."""

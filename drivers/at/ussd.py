@@ -46,6 +46,11 @@ class UssdDialogue:
         self._line = line
         self._answer: asyncio.Future[Line] | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is waited for."""
+        return self._answer is not None
+
     def take(self, line: Line) -> None:
         """Take a +CUSD that came by itself; one that nobody waits for is the network's own idea."""
         if self._answer is not None and not self._answer.done():

@@ -80,6 +80,7 @@ class Device:
         self.is_store_busy = False
         self.is_noisy = True
         self.slot = 0
+        self.keys_given: set[str] = set()
         self.ussd = options.ussd
         self.ussd_mode = 0
         self._other_slot: Sim | None = None
@@ -116,7 +117,10 @@ class Device:
         if self._other_slot is not None:
             self._other_slot.power_up()
         self.is_noisy = True
+        self.keys_given.clear()
         self._announced = {}
+        if self.personality.forgets_slot and self.slot:
+            self._swap_slots(0)
 
     def insert_sim(self, iccid: str | None) -> bool:
         """Puts a SIM into the slot: an earlier one by ICCID, or a new one. False if unknown."""
@@ -131,20 +135,27 @@ class Device:
         self.has_sim = True
         return True
 
+    def card(self, iccid: str) -> Sim | None:
+        """A SIM that is or was in this modem, in use or not."""
+        return self._sims.get(iccid)
+
     def choose_slot(self, slot: int) -> None:
         """Switches to SIM slot 0 or 1: what was set for the other SIM is forgotten, as after a power-up."""
         if slot == self.slot:
             return
+        self._swap_slots(slot)
+        self.settings.cnmi = Cnmi()
+        self.settings.memories = list(self.personality.memories)
+        self.surroundings.sim_changed()
+
+    def _swap_slots(self, slot: int) -> None:
         self._slots_filled[self.slot] = self.has_sim
         if self._other_slot is not None:
             self.inserted, self._other_slot = self._other_slot, self.inserted
         self.slot = slot
         self.has_sim = self._slots_filled[slot]
         self.inserted.power_up()
-        self.settings.cnmi = Cnmi()
-        self.settings.memories = list(self.personality.memories)
         self.log.write(self.number, "slot", slot=slot, iccid=self.inserted.iccid if self.has_sim else None)
-        self.surroundings.sim_changed()
 
     def memory(self, name: str) -> Memory | Union | None:
         """The memory of that name, None where there is none."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from drivers.simulator.command_line import Command, Operation, parse
 from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device
-from drivers.simulator.disturbance import Power, strike
+from drivers.simulator.disturbance import Power, strike, strike_switch
 from drivers.simulator.output import Output
 from drivers.simulator.reply import ERROR, Failure, OpenPrompt, Reboot, Reply, SendStored, cme
 from drivers.simulator.submission import Phase, Submission
@@ -108,6 +108,8 @@ class Dialogue:
         name = commands[0].name if commands else ""
         if self._device.faults.armed:
             if strike(self._device, self._power, name):
+                return
+            if commands and strike_switch(self._device, self._power, commands[0]):
                 return
             if slow := self._device.faults.take("slow_command", point=name, command=name):
                 self.deaf = "slow"

@@ -6,6 +6,7 @@ Each is limited to one command name by its parameter `command`, so that any poin
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from drivers.simulator.command_line import Command, Operation
 from drivers.simulator.device import Device
 from drivers.simulator.faults import Fault
 
@@ -39,6 +40,23 @@ def strike(device: Device, power: Power, command: str) -> bool:
     return is_lost
 
 
+def strike_switch(device: Device, power: Power, command: Command) -> bool:
+    """Lets the modem fail over the command that chooses a SIM; True when it is not heard any more."""
+    row = next((row for row in device.personality.sim_switches if row.command == command.name), None)
+    if row is None or command.operation is not Operation.SET:
+        return False
+    if (command.numbers or (None,))[0] == device.slot + row.first:
+        return False
+    for how, happen in _SWITCH_STRIKES.items():
+        fault = device.faults.take("sim_switch", point=command.name, how=how)
+        if fault is None:
+            continue
+        if fault.is_set("done"):
+            device.choose_slot(1 - device.slot)
+        return happen(device, power, fault)
+    return False
+
+
 def _hang(_: Device, power: Power, fault: Fault) -> bool:
     power.hang(fault.number("seconds"))
     return True
@@ -46,6 +64,11 @@ def _hang(_: Device, power: Power, fault: Fault) -> bool:
 
 def _reboot(_: Device, power: Power, fault: Fault) -> bool:
     power.reboot("fault", is_silent=fault.is_set("silent"))
+    return True
+
+
+def _reboot_loudly(_: Device, power: Power, __: Fault) -> bool:
+    power.reboot("fault")
     return True
 
 
@@ -87,5 +110,11 @@ _STRIKES: Mapping[str, Callable[[Device, Power, Fault], bool]] = {
     "text_mode": _change_to_text_mode,
     "hang": _hang,
     "reboot": _reboot,
+    "unplug": _unplug,
+}
+
+_SWITCH_STRIKES: Mapping[str, Callable[[Device, Power, Fault], bool]] = {
+    "hang": _hang,
+    "reboot": _reboot_loudly,
     "unplug": _unplug,
 }

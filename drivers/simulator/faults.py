@@ -64,6 +64,9 @@ FAULTS: Mapping[str, FaultKind] = {
     "vendor_error": FaultKind(
         "the submit is answered with the temporary +CMS ERROR of the vendor's own", {"on_air": False}
     ),
+    "sms_service": FaultKind(
+        "a submit over another service than `only`, a value of +CGSMS, is answered +CMS ERROR: 500", {"only": 1}
+    ),
     "sim_locked": FaultKind(
         "when a command comes, the SIM asks for its PIN (a SIM without one gets `pin`), or for its PUK",
         {"command": None, "pin": "1234", "puk": False},
@@ -74,6 +77,11 @@ FAULTS: Mapping[str, FaultKind] = {
     ),
     "smsc_lost": FaultKind("when a command comes, the SMSC is forgotten", {"command": None}),
     "text_mode": FaultKind("when a command comes, the modem falls back to text mode", {"command": None}),
+    "sim_switch": FaultKind(
+        "the command that chooses the other SIM is refused, ignored (OK, and nothing), or the modem hangs for "
+        "`seconds` over it, reboots or is unplugged for `seconds`, as `how` says; done: after it switched",
+        {"how": "refused", "done": False, "seconds": 1.0},
+    ),
     "storage_full": FaultKind("an arriving message finds no room, and the modem says so"),
     "stored_twice": FaultKind("an arriving message is stored and announced twice"),
     "indication_lost": FaultKind("an arriving message is stored and not announced"),

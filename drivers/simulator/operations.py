@@ -120,7 +120,9 @@ def _sim(modem: Modem, request: Json) -> Json:
         raise OperationError(f"no SIM {request['insert']} was ever in this modem")
     if "present" in request:
         device.has_sim = bool(request["present"])
-    sim = device.inserted
+    sim = device.card(str(request["iccid"])) if "iccid" in request else device.inserted
+    if sim is None:
+        raise OperationError(f"no SIM {request['iccid']} was ever in this modem")
     if "pin" in request:
         sim.pin = str(request["pin"]) if request["pin"] is not None else None
         sim.is_unlocked = not request.get("locked", True)

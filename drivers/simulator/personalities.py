@@ -21,7 +21,8 @@ _SPIC = (("+SPIC", ("+SPIC: {pin},{puk},3,10",)),)
 _ALL_OF_FOUR = (("SM", "MT", "ME", "SR"),) * 3
 
 _ROWS = (
-    Personality("generic"),
+    # +CSUS is refused while a SIM is active (27.007 §8.66).
+    Personality("generic", sim_switches=(SimSwitch("+CSUS", needs_radio_off=True),), forgets_slot=True),
     # A stick: noise several times a second, SIM memory only, and a report memory that is announced and not there.
     Personality(
         "huawei",
@@ -143,7 +144,8 @@ _ROWS = (
         resets=("+CRESET",),
         iccid_commands=(("+CICCID", "+ICCID: "),),
         pin_counters=_SPIC,
-        sim_switches=(SimSwitch("+SWITCHSIM"), SimSwitch("+DUALSIM")),
+        sim_switches=(SimSwitch("+SWITCHSIM", needs_radio_off=True), SimSwitch("+DUALSIM", needs_radio_off=True)),
+        forgets_slot=True,
     ),
     Personality(
         "ublox",
@@ -178,7 +180,7 @@ _ROWS = (
         resets=("#REBOOT",),
         iccid_commands=(("#CCID", "#CCID: "), ("+CCID", "+CCID: ")),
         pin_counters=(("#PCT", ("#PCT: {pin}",)),),
-        sim_switches=(SimSwitch("#SIMSELECT", 1),),
+        sim_switches=(SimSwitch("#SIMSELECT", 1, key="#ENSIM2=1"),),
     ),
     Personality(
         "sierra",
@@ -198,7 +200,7 @@ _ROWS = (
         resets=("!RESET",),
         iccid_commands=(("+ICCID", "ICCID: "),),
         pin_counters=(("+CPINC", ("+CPINC: {pin},3,{puk},10",)),),
-        sim_switches=(SimSwitch("!UIMS"),),
+        sim_switches=(SimSwitch("!UIMS", key='!ENTERCND="A710"'),),
     ),
     # M1306B as faucamp/python-gsmmodem#19 shows it: two groups in one, no OK behind +CPIN; reports lie in SR only.
     Personality(
@@ -290,7 +292,7 @@ _ROWS = (
         accepted=frozenset({"+XCIEV"}),
         iccid_commands=(("+CCID", "+CCID: "), ("+ICCID", "+ICCID: ")),
         pin_counters=(("+CPINR", ("+CPINR: SIM PIN,{pin},3", "+CPINR: SIM PUK,{puk},10")),),
-        sim_switches=(SimSwitch("+GTDUALSIM"),),
+        sim_switches=(SimSwitch("+GTDUALSIM", answer='{slot},"SUB{place}","Normal Service"'),),
     ),
 )
 

@@ -55,10 +55,17 @@ class CnmiRange:
 
 @dataclass(frozen=True, slots=True)
 class SimSwitch:
-    """One command that chooses between two SIM slots; `first` is the number of the first slot."""
+    """One command that chooses between two SIM slots; `first` is the number of the first slot.
+
+    `answer` is what follows the prefix in the answer to the query. `needs_radio_off`: refused while +CFUN is 1.
+    `key` is a command line without which it is refused, asked once per power-up.
+    """
 
     command: str
     first: int = 0
+    answer: str = "{slot}"
+    needs_radio_off: bool = False
+    key: str = ""
 
 
 _GROUPS = (("ME", "SM", "SR"), ("ME", "SM"), ("ME", "SM"))
@@ -78,6 +85,7 @@ class Personality:
     `memory_groups` are the memories per argument of +CPMS, `memory_arguments` how many it takes at once,
     `memories` what is set after power-up. Reports of CNMI ds=2 go to `report_memory`, empty for mem3; with
     `has_false_sr` they are announced and lost.
+    With `forgets_slot` a reboot puts the first SIM slot in use again.
     `guard_s` is how long after a final result the modem is deaf. `vendor_error` is a temporary +CMS ERROR of the
     vendor's own. `needs_phase_2_plus`: mt 2 and 3 and ds 1 are refused without +CSMS=1.
     """
@@ -129,3 +137,4 @@ class Personality:
     ussd: UssdDialect = UssdDialect.CHARACTER_SET
     is_ussd_before_ok: bool = False
     sim_switches: tuple[SimSwitch, ...] = ()
+    forgets_slot: bool = False

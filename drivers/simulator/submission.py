@@ -226,6 +226,8 @@ class Submission:
                 failure, on_air = Failure("CMS", int(refusal.number("code"))), refusal.is_set("on_air")
             elif bare := self._take("error_after_ctrl_z", "answer", recipient):
                 failure, on_air = Failure(), bare.is_set("on_air")
+            elif self._is_wrong_service(recipient):
+                failure, on_air = Failure("CMS", 500), False
             elif own := self._take("vendor_error", "answer", recipient):
                 failure, on_air = Failure("CMS", self._device.personality.vendor_error), own.is_set("on_air")
         reference: int | None = None
@@ -240,6 +242,13 @@ class Submission:
             self._answer(failure)
         elif not self._device.faults.armed or not self._is_answer_disturbed(reference, recipient):
             self._answer(None, f"+CMGS: {reference}")
+
+    def _is_wrong_service(self, recipient: str) -> bool:
+        fault = self._device.faults.find("sms_service", recipient=recipient)
+        if fault is None or fault.number("only") == self._device.settings.sms_service:
+            return False
+        self._device.faults.fire(fault, point="answer", submit=self.number)
+        return True
 
     def _is_answer_disturbed(self, reference: int, recipient: str) -> bool:
         point = "before_answer"

@@ -51,6 +51,12 @@ class YazsanaDriver:
         except UnicodeEncodeError as error:
             raise Unplannable("The text has half a surrogate pair, which is no character.") from error
 
+    def hardware(self, settings: YazsanaSettings) -> str | None:
+        return None
+
+    def clash(self, settings: YazsanaSettings, other: YazsanaSettings) -> str | None:
+        return None
+
     async def open(self, settings: YazsanaSettings, context: OpenContext) -> YazsanaSession:
         # Imported here: whoever only checks a configuration, or has no such route, does not pay for it.
         from drivers.yazsana.client import Client, tls_context  # noqa: PLC0415

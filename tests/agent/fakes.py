@@ -117,6 +117,12 @@ class FakeDriver:
             raise Unplannable(f"the text needs {len(parts)} parts, {max_parts} are allowed")
         return parts
 
+    def hardware(self, settings: Any) -> str | None:
+        return None
+
+    def clash(self, settings: Any, other: Any) -> str | None:
+        return None
+
     async def open(self, settings: Any, context: OpenContext) -> Session:
         self.modem.contexts.append(context)
         if self.modem.open_errors:

@@ -74,6 +74,10 @@ class Harness:
                 await self._arrived.wait()
         return found
 
+    def events_of(self, kind: type[E]) -> list[E]:
+        """Return the events of a class so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
     async def lost(self, timeout_s: float = 5.0) -> BaseException | None:
         """Return what `run` ended with."""
         assert self.running is not None

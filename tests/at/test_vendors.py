@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from drivers.api import InboundPart, OpenContext, StatusReport
-from drivers.at import causes, commands, profiles, rungs, startup, ussd
+from drivers.at import causes, commands, profiles, rungs, sim_slot, startup, ussd
 from drivers.at.channel import Channel
 from drivers.at.parser import Parser
 from drivers.at.profiles import GENERIC, PROFILES, Profile
@@ -69,6 +69,17 @@ REBOOTS = {
     "simcoma76": "AT+CRESET", "ublox": "AT+CFUN=16", "telit": "AT#REBOOT", "sierra": "AT!RESET",
     "cinterion": "AT^SMSO", "zte": "AT+ZRST",
 }  # fmt: skip
+# What asks for the SIM in use, and how it is answered by a modem that uses its second one.
+SWITCHES = {
+    "huawei": ("AT^SIMSWITCH?", b"\r\n^SIMSWITCH: 1\r\n\r\nOK\r\n"),
+    "quectel": ("AT+QUIMSLOT?", b"\r\n+QUIMSLOT: 2\r\n\r\nOK\r\n"),
+    "simcom800": ("AT+CDSDS?", b"\r\n+CDSDS: 2\r\n\r\nOK\r\n"),
+    "simcoma76": ("AT+DUALSIM?", b"\r\n+DUALSIM: 1\r\n\r\nOK\r\n"),
+    "telit": ("AT#SIMSELECT?", b"\r\n#SIMSELECT: 2\r\n\r\nOK\r\n"),
+    "sierra": ("AT!UIMS?", b"\r\n!UIMS: 1\r\n\r\nOK\r\n"),
+    # FM150 and FM350: with a name behind the number, and a blank before the colon.
+    "fibocom": ("AT+GTDUALSIM?", b'\r\n+GTDUALSIM : 1, "SUB2", "No Service"\r\n\r\nOK\r\n'),
+}
 MARKS = {"simcoma76": "*ATREADY: 1", "wavecom": "+WIND: 3", "fibocom": "+SIM READY"}
 CODES = {"quectel": 512, "simcom800": 513, "cinterion": 549, "sierra": 514, "wavecom": 514}
 
@@ -193,10 +204,17 @@ async def _list_s(row: Profile, name: str) -> bool:
     return row.list_s < GENERIC.list_s
 
 
+async def _switches(row: Profile, name: str) -> bool:
+    query, answer = SWITCHES[name]
+    modem = ScriptedModem({query: answer})
+    found = await sim_slot.find(await _channel(modem), row)
+    return found is not None and found[1] == 2
+
+
 CHECKS: dict[str, Callable[[Profile, str], Any]] = {
     "iccid": _iccid, "pin_counter": _counter, "quiet": _quiet, "reboot": _reboot, "boot_marks": _mark, "codes": _codes,
     "ussd": _ussd, "guard_s": _guard, "has_cpin_ok": _no_ok, "takes_cnma": _no_cnma,
-    "body_s": _body, "list_s": _list_s,
+    "body_s": _body, "list_s": _list_s, "sim_switches": _switches,
 }  # fmt: skip
 
 

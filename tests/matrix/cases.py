@@ -21,7 +21,8 @@ class Case:
 
     `faults` are armed one after the other while parts and inbound SMS are in flight. `helps` is what a person does
     once the route says that it needs one: an operation of the control socket. `pin` is the SIM's and the route's.
-    `forbidden` are events that the simulator's log must not have.
+    `forbidden` are events that the simulator's log must not have. `needs` is a command without which a modem cannot
+    be mended.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Case:
     helps: dict[str, Any] | None = None
     pin: str | None = None
     forbidden: tuple[str, ...] = ()
+    needs: str = ""
     timeout_s: float = 60.0
 
 
@@ -93,5 +95,17 @@ CASES: tuple[Case, ...] = (
     _case("unplugged in the answer", "unplug_at", point="answer_byte", octets=6, seconds=0.3),
     _case("reports scrambled", "reports_scrambled", 5),
     _case("text mode again", "text_mode", command="+CMGS"),
+    Case("SMS by another service only", (Armed("sms_service", 0, {"only": 1}),), needs="+CGSMS"),
 )
-BY_NAME = {case.name: case for case in CASES}
+SWITCH_CASES: tuple[Case, ...] = (
+    _case("SIM switch refused", "sim_switch", 2, how="refused"),
+    _case("SIM switch only said", "sim_switch", 2, how="ignored"),
+    _case("hang at the SIM switch", "sim_switch", how="hang", seconds=_HELD_S),
+    _case("hang behind the SIM switch", "sim_switch", how="hang", seconds=_HELD_S, done=True),
+    _case("reboot at the SIM switch", "sim_switch", how="reboot"),
+    _case("reboot behind the SIM switch", "sim_switch", how="reboot", done=True),
+    _case("unplugged at the SIM switch", "sim_switch", how="unplug", seconds=0.3),
+    _case("unplugged behind the SIM switch", "sim_switch", how="unplug", seconds=0.3, done=True),
+)
+"""Of a modem with two SIM cards only."""
+BY_NAME = {case.name: case for case in (*CASES, *SWITCH_CASES)}

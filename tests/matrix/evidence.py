@@ -57,6 +57,17 @@ def faults_of_outbound(parts: Mapping[str, Counter[int]], expected: Mapping[str,
     return problems
 
 
+def faults_of_sims(events: Iterable[Event], expected: Mapping[str, int]) -> list[str]:
+    """Sentences about what went by the other SIM of the modem; `expected` is the place of the SIM per recipient."""
+    slot, wrong = 0, []
+    for event in events:
+        if event["event"] == "slot":
+            slot = event["slot"]
+        elif event["event"] == "air" and expected.get(event["to"]) != slot:
+            wrong.append(event["to"])
+    return [f"by the wrong SIM: {wrong}"] if wrong else []
+
+
 def faults_of_inbound(texts: Iterable[str], expected: Iterable[str]) -> list[str]:
     """Sentences about what was lost, came twice, or was never sent."""
     found, wanted = Counter(texts), Counter(expected)

@@ -9,8 +9,8 @@ import pytest
 
 from drivers.simulator.faults import FAULTS
 from drivers.simulator.personalities import PERSONALITIES
-from tests.matrix.__main__ import run_all
-from tests.matrix.cases import CASES, Case
+from tests.matrix.__main__ import DUALS, run_all
+from tests.matrix.cases import CASES, SWITCH_CASES, Case
 
 _AT_ONCE = 12
 
@@ -18,6 +18,7 @@ _AT_ONCE = 12
 def _groups() -> list[list[tuple[str, Case]]]:
     """The faults dealt out to the personalities in turn, some at once since they mostly wait."""
     pairs = list(zip(itertools.cycle(PERSONALITIES), CASES, strict=False))
+    pairs += list(zip(itertools.cycle(DUALS), SWITCH_CASES, strict=False))
     return [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
 
 
@@ -29,7 +30,7 @@ async def test_nothing_is_lost_and_nothing_doubled_unflagged(tmp_path: Path, pai
 
 def test_every_personality_and_every_fault_has_a_turn() -> None:
     dealt = [pair for group in _groups() for pair in group]
-    assert {name for name, _ in dealt} == set(PERSONALITIES)
+    assert {name for name, _ in dealt} == {*PERSONALITIES, *DUALS}
     armed = {fault.name for _, case in dealt for fault in case.faults}
     not_for_messages = {
         "cms_error",

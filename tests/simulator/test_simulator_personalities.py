@@ -74,7 +74,7 @@ def test_every_personality_sends_receives_and_deletes(start: Start, open_line: O
         ("zte", "AT+ZPINPUK=?", "+ZPINPUK: 3,10"),
         ("zte", "AT+CSCA?", '+CSCA: "002B003400390031003700310030003700360030003000300030",145'),
         ("fibocom", "AT+CMMS=1", "+CME ERROR: 4"),
-        ("fibocom", "AT+GTDUALSIM?", "+GTDUALSIM: 0"),
+        ("fibocom", "AT+GTDUALSIM?", '+GTDUALSIM: 0,"SUB1","Normal Service"'),
     ],
 )
 def test_peculiar_answers(start: Start, open_line: Open, name: str, command: str, answer: str) -> None:
@@ -192,15 +192,40 @@ def test_two_sims_take_turns(start: Start, open_line: Open, name: str, first: st
     row = PERSONALITIES[name]
     line.command("AT+CNMI=2,1,0,0,0")
     earlier = simulator.control.request("sim")["iccid"]
+    if row.sim_switches[0].needs_radio_off:
+        assert line.command(second) == ["+CME ERROR: 3"]
+    assert line.command("AT+CFUN=4") == ["OK"]
     assert line.command(second) == ["OK"]
+    assert line.command("AT+CFUN=1") == ["OK"]
     line.expect(re.escape(row.sms_marks[-1].encode()) + b"\r\n")
     assert line.command("AT+CNMI?")[0] == "+CNMI: 0,0,0,0,0"
     simulator.control.deliver("+491701234567", "for the other one", iccid=earlier)
     assert simulator.wait_for("held")[0]["why"] == "other_sim"
     assert simulator.control.request("sim")["iccid"] != earlier
+    assert line.command("AT+CFUN=4") == ["OK"]
     assert line.command(first) == ["OK"]
+    assert line.command("AT+CFUN=1") == ["OK"]
     simulator.wait_for("stored")
     assert [event["slot"] for event in simulator.events("slot")] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("how", "is_done"),
+    [("refused", False), ("ignored", False), ("hang", False), ("hang", True), ("reboot", True), ("unplug", False)],
+)
+def test_a_switch_fails(start: Start, open_line: Open, how: str, is_done: bool) -> None:
+    simulator = start("--personality", "quectel", "--second-sim", *_QUIET)
+    line = open_line(simulator)
+    simulator.control.fault("sim_switch", how=how, done=is_done, seconds=0.2)
+    assert line.command("AT+QDSIM=0") == ["OK"]  # no switch
+    if how in ("refused", "ignored"):
+        assert line.command("AT+QDSIM=1") == [{"refused": "+CME ERROR: 3", "ignored": "OK"}[how]]
+        assert line.command("AT+QDSIM?")[0] == "+QDSIM: 0"
+    else:
+        line.write(b"AT+QDSIM=1\r")
+        simulator.wait_for({"hang": "hang_over", "reboot": "boot", "unplug": "plug"}[how], count=1 + (how == "unplug"))
+    assert [event["point"] for event in simulator.events("fault")] == ["+QDSIM"]
+    assert len(simulator.events("slot")) == is_done
 
 
 def test_empty_second_slot(start: Start, open_line: Open) -> None:

@@ -14,7 +14,7 @@ ACTIVE = "active"
 # A modem that resets is back within this; until then its route takes messages, which the journal holds.
 _MAY_RETURN_S = 60.0
 # Words of a route's state: it works, or will soon by itself; and its SIM may not send.
-_WORKING = frozenset({"ready", "no service", "starting", "retrying"})
+_WORKING = frozenset({"ready", "no service", "starting", "retrying", "resting"})
 _REFUSED = "refused"
 
 

@@ -20,7 +20,8 @@ def table_for(personality: Personality) -> Mapping[str, Handler]:
         **messages.TABLE,
         **{name: identity.iccid_handler(prefix) for name, prefix in personality.iccid_commands},
         **{name: identity.attempts_handler(lines) for name, lines in personality.pin_counters},
-        **{switch.command: identity.slot_handler(switch.first) for switch in personality.sim_switches},
+        **{switch.command: identity.slot_handler(switch) for switch in personality.sim_switches},
+        **{switch.key.split("=")[0]: identity.key_handler for switch in personality.sim_switches if switch.key},
         **dict.fromkeys(personality.resets, control.reset),
     }
     accepted = personality.accepted | ({personality.silencer[0]} if personality.silencer else set())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from drivers.simulator.command_line import Command, Operation
 from drivers.simulator.commands.handler import Handler
 from drivers.simulator.device import Device
-from drivers.simulator.personality import IccidForm
+from drivers.simulator.personality import IccidForm, SimSwitch
 from drivers.simulator.reply import ERROR, OK, Reply, cme
 from drivers.simulator.sim import PinResult, SimState
 
@@ -34,22 +34,39 @@ def attempts_handler(lines: tuple[str, ...]) -> Handler:
     return attempts
 
 
-def slot_handler(first: int) -> Handler:
-    """A handler that shows or chooses the SIM slot; the vendor calls the first one `first`."""
+def slot_handler(switch: SimSwitch) -> Handler:
+    """A handler that shows or chooses the SIM slot, in the vendor's words."""
 
     def slot(device: Device, command: Command) -> Reply:
-        name = command.name
+        name, first = command.name, switch.first
+        if switch.key and switch.key not in device.keys_given:
+            return cme(3)
         if command.operation is Operation.READ:
-            return Reply((f"{name}: {device.slot + first}",))
+            return Reply((f"{name}: {switch.answer.format(slot=device.slot + first, place=device.slot + 1)}",))
         if command.operation is Operation.TEST:
             return Reply((f"{name}: ({first},{first + 1})",))
-        numbers = command.numbers
-        if not numbers or numbers[0] is None or numbers[0] - first not in (0, 1):
+        wanted = (command.numbers or (None,))[0]
+        if wanted is None or wanted - first not in (0, 1):
             return ERROR
-        device.choose_slot(numbers[0] - first)
-        return OK
+        return _choose(device, switch, wanted - first)
 
     return slot
+
+
+def _choose(device: Device, switch: SimSwitch, wanted: int) -> Reply:
+    is_change = wanted != device.slot
+    is_forbidden = switch.needs_radio_off and device.functionality == 1
+    if is_forbidden or (is_change and device.faults.take("sim_switch", point=switch.command, how="refused")):
+        return cme(3)
+    if not is_change or not device.faults.take("sim_switch", point=switch.command, how="ignored"):
+        device.choose_slot(wanted)
+    return OK
+
+
+def key_handler(device: Device, command: Command) -> Reply:
+    """Notes a command that unlocks others until the power is gone."""
+    device.keys_given.add(f"{command.name}={command.arguments}")
+    return OK
 
 
 def _written(device: Device) -> str:

@@ -37,6 +37,7 @@ ROUTE_WORDS = {
     "starting": Word("busy", "Starting"),
     "retrying": Word("busy", "Trying again"),
     "no service": Word("warn", "No network"),
+    "resting": Word("quiet", "Resting: another SIM's turn"),
     "paused": Word("warn", "Paused"),
     "refused": Word("bad", "Refused by the network"),
     "absent": Word("bad", "Modem not found"),
