@@ -226,6 +226,9 @@ class Inbound:
 
     async def _keep(self, found: Sequence[_Found]) -> None:
         """Hand over, then delete what was kept; what `emit` refused stays where it is."""
+        # An indication that a sweep has already served may name a slot that is full again, as its own indication does:
+        # deleted twice, the second time takes what arrived in between, unread.
+        found = list({item.slot: item for item in found}.values())
         fresh = [item for item in found if not self._is_kept(item)]
         told = [events.decode(self._modem.sim.iccid, item.stored.pdu) for item in fresh]
         refused = await emit_all(self._context.emit, told)

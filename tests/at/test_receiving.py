@@ -241,6 +241,29 @@ async def test_nothing_is_deleted_or_read_by_what_was_selected_in_an_earlier_hol
     await channel.close()
 
 
+async def test_a_slot_that_was_named_twice_is_deleted_once() -> None:
+    """The second deletion took a report that had arrived in the slot between the two, and nobody had read it."""
+    pdu = b"0006040C91947132547698" + 2 * b"62104221436500" + b"00"
+    script = ScriptedModem({"AT+CMGR=1": b"\r\n+CMGR: 0,,25\r\n" + pdu + b"\r\n\r\nOK\r\n"})
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"))
+    modem.storages = Storages("SR", "ME", "ME", ("ME", "SR"), 3)
+    told: list[Event] = []
+
+    async def emit(event: Event) -> None:
+        told.append(event)
+
+    inbound = Inbound(channel, modem, OpenContext("test", emit, FactMemory()), asyncio.Lock())
+    for _ in range(2):
+        inbound.indicate(Line(Kind.URC, '+CDSI: "SR",1', "+CDSI"))
+    await inbound.serve()
+    assert [type(event) for event in told] == [StatusReport]
+    assert script.commands.count("AT+CMGD=1") == 1
+    await channel.close()
+
+
 async def test_a_late_acknowledgement_sets_the_routing_again() -> None:
     """The modem switches its routing off for want of one in time, and answers 340 to what comes later."""
     script = ScriptedModem({"AT+CNMA": b"\r\n+CMS ERROR: 340\r\n"})
