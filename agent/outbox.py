@@ -15,6 +15,7 @@ from typing import Any
 from agent.clock import Clock
 from agent.journal import dispatch, messages
 from agent.journal.billing import Bill
+from agent.journal.choosing import Turns
 from agent.journal.dispatch import Claim, Finished, Nothing, RouteCall
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.store import Journal, landed
@@ -43,6 +44,7 @@ class Outbox:
         self._committed = committed
         self._ask = ask
         self._idle: dict[str, _Idle] = {}
+        self._turns = Turns()
         # Counts the occasions for work. A route that began to look before the last one must look again.
         self._occasions = 0
 
@@ -98,7 +100,7 @@ class Outbox:
             accepted = messages.accept(con, upstream, jobs, now, idempotency, bill=bill)
             claims: dict[str, Claim] = {}
             for name, waiting in idle.items():
-                found = dispatch.claim(con, waiting.call(), now)
+                found = dispatch.claim(con, waiting.call(), now, self._turns)
                 if isinstance(found, Claim):
                     claims[name] = found
             return accepted, claims
@@ -147,7 +149,7 @@ class Outbox:
             now = self._clock.now()
             if finished is not None:
                 dispatch.finish(con, finished, now)
-            return dispatch.claim(con, call(), now)
+            return dispatch.claim(con, call(), now, self._turns)
 
         found, durable = await self._journal.write_early(run)
         durable.add_done_callback(lambda _: self._committed())

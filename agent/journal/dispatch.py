@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from agent import pacing
 from agent.clock import Instant
-from agent.journal import evidence, messages, upstream_pace, usage
+from agent.journal import choosing, evidence, messages, upstream_pace, usage
+from agent.journal.choosing import Turns
 from agent.model import PART_MOVES, URGENT_PRIORITY, AttemptOutcome, PartState
 from drivers.api import (
     LateOutcome,
@@ -85,8 +86,10 @@ class Finished:
     result: Submitted | SubmitError
 
 
-def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Claim | Nothing:
-    """Take the next part for a route: priority before age, and nothing past a waiting elder to the same number."""
+def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant, turns: Turns | None = None) -> Claim | Nothing:
+    """Take the next part for a route: priority first, then the upstreams in turns, then age; and nothing past a
+    waiting elder to the same number."""
+    turns = turns or Turns()
     if call.clock_is_right:
         expire(connection, now)
     if not call.may_send:
@@ -94,7 +97,7 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Clai
     held = hold(connection, call, now)
     zone = call.limits.timezone if call.clock_is_right else None
     blocked = upstream_pace.blocked(connection, call.name, zone, now)
-    row = _candidate(connection, call, now, is_route_blocked=held is not None, blocked=blocked)
+    row = choosing.candidate(connection, call, now, turns, is_route_blocked=held is not None, blocked=blocked)
     if row is None:
         return _next_due(connection, call, now, held, blocked)
     if row["parts"] > 1 and not row["follows"] and row["priority"] < URGENT_PRIORITY:
@@ -110,6 +113,7 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Clai
         and now.boot_ms - call.views[upstream] > call.view_age_ms
     ):
         return Nothing(ask=upstream)
+    turns.take(upstream)
     return _take(connection, row["message_id"], call, now)
 
 
@@ -119,7 +123,7 @@ def has_work(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> b
         return True
     is_held = hold(connection, call, now) is not None
     blocked = upstream_pace.blocked(connection, call.name, call.limits.timezone if call.clock_is_right else None, now)
-    return _candidate(connection, call, now, is_route_blocked=is_held, blocked=blocked) is not None
+    return choosing.candidate(connection, call, now, Turns(), is_route_blocked=is_held, blocked=blocked) is not None
 
 
 def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> None:
@@ -287,52 +291,6 @@ def hold(connection: sqlite3.Connection, call: RouteCall, now: Instant, *, parts
 
 
 # --- pieces of a claim ------------------------------------------------------------------------------
-
-
-_CANDIDATE = """
-SELECT q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms,
-  (SELECT count(*) FROM part p WHERE p.message_id = q.message_id AND p.state = 'queued') AS parts FROM queue q
-WHERE q.route = :route AND q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
-  AND (q.starts_ms IS NULL OR q.starts_ms <= :utc)
-  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND (q.upstream NOT IN ({blocked}) OR EXISTS (
-       SELECT 1 FROM message m JOIN upstream_begun b ON b.upstream = m.upstream AND b.remote = m.bundle
-       WHERE m.id = q.message_id))))
-  AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.recipient = q.recipient AND a.outcome IN ('open', 'unknown')
-                  AND a.outcome = 'unknown')
-  AND NOT EXISTS (SELECT 1 FROM queue e WHERE e.recipient = q.recipient AND e.message_id < q.message_id
-                  AND e.priority = q.priority AND e.due_boot_ms > :now)
-ORDER BY q.follows DESC, q.priority DESC, q.message_id LIMIT 1
-"""
-
-
-def _candidate(
-    connection: sqlite3.Connection,
-    call: RouteCall,
-    now: Instant,
-    *,
-    is_route_blocked: bool,
-    blocked: Mapping[str, int],
-) -> sqlite3.Row | None:
-    names = {f"b{index}": name for index, name in enumerate(blocked)}
-    statement = _CANDIDATE.format(blocked=", ".join(f":{key}" for key in names) or "''")
-    found = []
-    for route in (call.name, "") if call.takes_any else (call.name,):
-        row = connection.execute(
-            statement,
-            {
-                "route": route,
-                "now": now.boot_ms,
-                # No schedule fires on a clock that may be wrong (DESIGN decision 10).
-                "utc": now.utc_ms if call.clock_is_right else -1,
-                "iccid": call.iccid,
-                "urgent": URGENT_PRIORITY,
-                "blocked": is_route_blocked,
-                **names,
-            },
-        ).fetchone()
-        if row is not None:
-            found.append(row)
-    return min(found, key=lambda row: (-row["follows"], -row["priority"], row["message_id"]), default=None)
 
 
 def _next_due(
