@@ -76,6 +76,7 @@ class Assembly:
                 if config.metrics.bind is not None
                 else []
             ),
+            Wanted("alerts", (config.alerts, agent.timezone), partial(self._alerts, config)),
             Wanted("housekeeping", (agent, config.retention), partial(self._housekeeping, config)),
         ]
 
@@ -91,6 +92,10 @@ class Assembly:
             route.slot, route.takes_any = slots[name], name in open_routes
             route.is_paused = name in paused
         gateway.outbox.wake()
+
+    def _alerts(self, config: Config) -> Piece:
+        watch = partial(self._gateway.alerts.run, config.alerts, config.agent.timezone)
+        return Piece(name="alerts", work={"alerts": watch})
 
     # --- one of each --------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent import plugins
+from agent.alerts.settings import AlertSettings
 from agent.choice import Policy
 from agent.metrics.settings import MetricsSettings
 from agent.prefixes import checked as checked_prefixes
@@ -27,11 +28,11 @@ from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Len, Secret
 
 DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
 _ENV_PREFIX = "PHONEBRIDGE_"
-_TABLES = ("agent", "retention", "metrics")
+_TABLES = ("agent", "retention", "metrics", "alerts")
 _SECTIONS = (*_TABLES, "route", "upstream")
 _SECRETS = frozenset({"api_key", "password", "pin", "secret", "token"})
 # Names of rows in the journal that are not this file's to give: name → the type that may have it.
-_RESERVED = {"cli": None, "local": "local"}
+_RESERVED = {"cli": None, "alerts": None, "local": "local"}
 
 
 class ConfigError(ValueError):
@@ -140,6 +141,7 @@ class Config:
     upstreams: tuple[Any, ...]
     retention: RetentionSettings
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     warnings: tuple[str, ...] = ()
 
 
@@ -182,7 +184,11 @@ def parse(raw: Mapping[str, Any]) -> Config:
     upstreams = tuple(_upstream(table, index) for index, table in enumerate(_tables(raw, "upstream")))
     _check_routes(routes)
     _check_names("upstream", [settings.name for settings in upstreams])
-    return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention, metrics=metrics)
+    alerts = _build(AlertSettings, _table(raw, "alerts"), "alerts")
+    names = [route.name for route in routes]
+    if alerts.sms_route is not None and alerts.sms_route not in names:
+        raise ConfigError(_unknown("alerts.sms_route", alerts.sms_route, names, "route"))
+    return Config(agent=agent, routes=routes, upstreams=upstreams, retention=retention, metrics=metrics, alerts=alerts)
 
 
 def secret(value: Secret | None, file: Path | None, where: str) -> str | None:

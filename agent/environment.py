@@ -22,6 +22,7 @@ class _Sections(BaseSettings):
     upstream: dict[str, Any] = {}
     retention: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
 
 
 class _Variables(EnvSettingsSource):

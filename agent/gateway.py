@@ -18,6 +18,8 @@ import structlog
 
 from agent import numbers
 from agent.accounts import Accounts
+from agent.alerts.telling import Notice
+from agent.alerts.watch import Alerts
 from agent.chooser import Chooser, Conditions
 from agent.clock import Clock
 from agent.config import AgentSettings
@@ -74,6 +76,9 @@ class Gateway:
         self.hooks = Hooks(journal, clock)
         self.facts = Facts(journal)
         self.monitor = Monitor(self)
+        self.alerts = Alerts(self)
+        self.alert_takers: list[Callable[[Notice], None]] = []
+        """Who else is told of an alert when its owner is, e.g. an upstream that publishes it. Must return at once."""
         self.outbox = Outbox(journal, clock, self.committed, self._refresh)
         self.routes: dict[str, Route] = {}
         self._chooser = Chooser(self.routes, journal, clock, lambda: self.settings)

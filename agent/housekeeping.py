@@ -56,6 +56,7 @@ class Housekeeping:
         if await journal.read(feeds.has_undelivered):
             dropped = await journal.write(lambda con: feeds.drop_stale(con, now.utc_ms - stale_ms))
             if dropped:
+                gateway.alerts.gave_up(dropped)
                 _log.error("undelivered_given_up", items=dropped, after_days=self._config.agent.undelivered_days)
         if await journal.read(inbound.keeps_no_text):
             await journal.write(lambda con: inbound.blank_delivered_texts(con, now.utc_ms - _LATEST_BLANK_MS))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from agent import systemd
+from agent.alerts.telling import UPSTREAM as ALERTS_UPSTREAM
 from agent.assembly import Assembly, Wanted
 from agent.config import AgentSettings, Config, ConfigError
 from agent.gateway import Gateway
@@ -145,7 +146,7 @@ class Reloader:
     async def _hints(self, config: Config) -> list[str]:
         """What waits for a route or an upstream that this configuration does not have."""
         journal = self._gateway.journal
-        names = [*(one.name for one in config.upstreams), CLI_UPSTREAM]
+        names = [*(one.name for one in config.upstreams), CLI_UPSTREAM, ALERTS_UPSTREAM]
         absent = await journal.read(lambda con: feeds.retire_absent(con, names))
         hints = [f"upstream {name} is not configured any more; what it is owed is kept" for name in absent]
         known = {one.name for one in config.routes}

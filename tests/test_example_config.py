@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent import config, plugins
+from agent.alerts.settings import AlertSettings
 from agent.config import AgentSettings, RetentionSettings, RouteSettings
 from agent.metrics.settings import MetricsSettings
 
@@ -55,6 +56,7 @@ def models() -> list[tuple[str, type[Any]]]:
         ("agent", AgentSettings),
         ("retention", RetentionSettings),
         ("metrics", MetricsSettings),
+        ("alerts", AlertSettings),
         ("route", RouteSettings),
         ("route", plugins.load_driver("at").Settings),
         ("route yazsana", plugins.load_driver("yazsana").Settings),

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import PROGRAM, check, decode, demo, doctor, hooks, install, keys, messages, output, reload, routes
+from agent.cli import (
+    PROGRAM,
+    alerts,
+    check,
+    decode,
+    demo,
+    doctor,
+    hooks,
+    install,
+    keys,
+    messages,
+    output,
+    reload,
+    routes,
+)
 from agent.cli.exits import Exit, Fault, internal, say
 
 _EPILOG = (
@@ -96,6 +110,10 @@ def _app() -> typer.Typer:
     ):
         hook.command(name)(function)
     app.add_typer(hook, name="hooks")
+    alert = typer.Typer(rich_markup_mode=None)
+    alert.callback(invoke_without_command=True)(alerts.alerts)
+    alert.command("test")(alerts.test)
+    app.add_typer(alert, name="alerts")
     return app
 
 

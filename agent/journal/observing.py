@@ -55,14 +55,25 @@ def seen_after(connection: sqlite3.Connection, after: int) -> Seen:
     return found
 
 
+def accepted_since(connection: sqlite3.Connection, upstream: str, since_ms: int) -> int:
+    """How many messages a sender gave since then; for one that gives few."""
+    row = connection.execute(
+        "SELECT count(*) FROM remote_key k JOIN message m ON m.id = k.message_id WHERE k.upstream = ? "
+        "AND m.created_ms > ?",
+        (upstream, since_ms),
+    ).fetchone()
+    return int(row[0])
+
+
 def oldest_queued_ms(connection: sqlite3.Connection, routes: Sequence[str]) -> dict[str, int]:
-    """UTC ms of acceptance of the message that has waited longest, per route ('' is any). What is due later by a
-    retry counts too, what is held does not. `routes` names those worth asking for."""
+    """Since when (UTC ms) the message that has waited longest could have gone, per route ('' is any): its acceptance,
+    or its start where that is later. What is due later by a retry counts too, what is held or starts later does not.
+    `routes` names those worth asking for."""
     found: dict[str, int] = {}
     for route in ("", *routes):
         row = connection.execute(
-            "SELECT m.created_ms FROM queue q JOIN message m ON m.id = q.message_id WHERE q.route = ? "
-            "ORDER BY q.message_id LIMIT 1",
+            "SELECT m.created_ms FROM queue q JOIN message m ON m.id = q.message_id "
+            "WHERE q.route = ? AND q.starts_ms IS NULL ORDER BY q.message_id LIMIT 1",
             (route,),
         ).fetchone()
         if row is not None:

@@ -61,5 +61,6 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("journal_failures", "counter", (), "Transactions of the journal that could not be written."),
     Metric("journal_bytes", "gauge", (), "Size of the journal's files."),
     Metric("disk_free_bytes", "gauge", (), "Free room on the journal's disk."),
+    Metric("alerts_active", "gauge", ("kind",), "Alerts that stand now, by kind (docs/alerts.md)."),
 )
 BY_NAME = {metric.name: metric for metric in CATALOGUE}

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import agent
+from agent.alerts.settings import KINDS
 from agent.journal import listing, observing
 from agent.metrics.tally import Histogram
 from agent.route import RouteState, RouteView
@@ -86,6 +87,8 @@ async def samples(gateway: Gateway, history: History, *, is_ready: bool) -> list
         found.append(Sample("upstream_waiting", (upstream.name,), float(upstream.waiting)))
         found.append(Sample("upstream_parked", (upstream.name,), float(upstream.parked)))
     found += _of_journal(gateway)
+    standing = Counter(alert.kind for alert in gateway.alerts.active)
+    found += [Sample("alerts_active", (kind,), float(standing[kind])) for kind in KINDS]
     return found
 
 

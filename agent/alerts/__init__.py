@@ -1,0 +1,1 @@
+"""Alerts that leave the box: what is wrong for too long is told to the owner once, and once more when it is over."""
