@@ -264,9 +264,10 @@ class InboundPart:
     """One received SMS-DELIVER. `tpdu` is the raw TPDU without SMSC, the base of duplicate detection.
 
     `text` is decoded without UDH; for UCS2 parts of a concatenated message `body` is joined by octets before
-    decoding, since a surrogate pair may be split. `reference` is None for a single message. `scts` is the
-    service centre's time stamp as ISO 8601 with its own offset, or None where it was garbage. `port` and
-    `source_port` are application ports. `replace_type` 1 to 7: it replaces the sender's last of that type. `waiting`
+    decoding, since a surrogate pair may be split; for "gsm7" too, since an escape may be, by the national language
+    identifiers `tables` (locking, single), None where they are not known. `reference` is None for a single message.
+    `scts` is the service centre's time stamp as ISO 8601 with its own offset, or None where it was garbage. `port`
+    and `source_port` are application ports. `replace_type` 1 to 7: it replaces the sender's last of that type. `waiting`
     may come with a text of its own.
     """
 
@@ -287,6 +288,7 @@ class InboundPart:
     source_port: int | None = None
     replace_type: int | None = None
     waiting: tuple[Waiting, ...] = ()
+    tables: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _blank(connection: sqlite3.Connection, message_id: int) -> None:
 def _group(connection: sqlite3.Connection, part: InboundPart, now: Instant) -> list[sqlite3.Row]:
     """The open parts of this message, one for each sequence number, in order."""
     rows = connection.execute(
-        "SELECT id, alphabet, body, text, sequence FROM inbound_part WHERE message_id IS NULL AND iccid = ? "
+        "SELECT id, alphabet, body, text, details, sequence FROM inbound_part WHERE message_id IS NULL AND iccid = ? "
         "AND sender = ? AND reference = ? AND wide = ? AND total = ? AND received_ms > ? ORDER BY id DESC",
         (
             part.iccid, part.sender, part.reference, part.wide_reference, part.total, now.utc_ms - _GROUP_MS,
@@ -163,10 +163,7 @@ def _group(connection: sqlite3.Connection, part: InboundPart, now: Instant) -> l
 
 
 def _join(group: list[sqlite3.Row]) -> str:
-    """UCS2 is joined by octets, since a surrogate pair may be split over two parts."""
-    if all(row["alphabet"] == "ucs2" for row in group):
-        return b"".join(row["body"] for row in group).decode("utf-16-be", errors="replace")
-    return "".join(row["text"] for row in group)
+    return purpose.join((row["alphabet"], row["body"], row["text"], json.loads(row["details"])) for row in group)
 
 
 def _make_message(
@@ -182,7 +179,7 @@ def _make_message(
             (json.dumps(part_ids),),
         )
     )
-    meant = purpose.of_whole(InboundKind(first["kind"]), text, body, json.loads(first["details"]))
+    meant = purpose.of_whole(InboundKind(first["kind"]), text, body, purpose.of_message(json.loads(first["details"])))
     uid = str(uuid.uuid4())
     message_id = int(
         connection.execute(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from agent.model import MessageKind
 from drivers import sms
 from drivers.api import InboundKind, InboundPart, Waiting
 
 Details = dict[str, str | int | float | bool | None]
+
+_TABLES = "tables"
+"""Of a part only: in which national tables its septets are written, as locking,single."""
 
 _NAMES = {"voicemail": "voice mail", "fax": "fax", "email": "e-mail"}
 
@@ -31,7 +35,34 @@ def details(part: InboundPart) -> Details:
         "source_port": part.source_port,
         "replace_type": part.replace_type,
     }
+    if part.total > 1 and part.tables is not None:
+        found[_TABLES] = "{},{}".format(*part.tables)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def of_message(found: Details) -> Details:
+    """What the details of its first part say of a whole message."""
+    return {name: value for name, value in found.items() if name != _TABLES}
+
+
+def join(parts: Iterable[tuple[str, bytes, str, Details]]) -> str:
+    """The text of a message by alphabet, body, text and details of its parts, in order.
+
+    Neighbours of one alphabet and tables are joined before they are decoded: senders cut a surrogate pair, or an
+    escape of GSM 7-bit, in two.
+    """
+    text = ""
+    for (alphabet, tables), run in groupby(parts, key=lambda part: (part[0], part[3].get(_TABLES))):
+        group = list(run)
+        body = b"".join(part[1] for part in group)
+        if alphabet == sms.Alphabet.UCS2:
+            text += sms.decode_text(sms.Alphabet.UCS2, body)
+        elif alphabet == sms.Alphabet.GSM7 and isinstance(tables, str):
+            locking, single = map(int, tables.split(","))
+            text += sms.decode_text(sms.Alphabet.GSM7, body, locking=locking, single=single)
+        else:
+            text += "".join(part[2] for part in group)
+    return text
 
 
 def events(part: InboundPart, *, keeps_text: bool) -> Iterator[tuple[str, str]]:

@@ -56,6 +56,7 @@ def _inbound(iccid: str, message: sms.Deliver, tpdu: bytes) -> InboundPart:
         port=ports.destination if ports is not None else None,
         source_port=ports.originator if ports is not None else None,
         replace_type=message.replace_type,
+        tables=message.languages,
         waiting=tuple(Waiting(item.kind.name.lower(), item.is_active, item.count) for item in message.waiting),
     )
 

@@ -69,7 +69,7 @@ class Deliver:
     @property
     def text(self) -> str:
         """The text of this part alone; empty for 8-bit data. Several parts: `join_text`."""
-        locking, single = self._languages
+        locking, single = self.languages
         return decode_text(self.alphabet, self.body, locking=locking, single=single)
 
     @property
@@ -171,7 +171,8 @@ class Deliver:
         )
 
     @property
-    def _languages(self) -> tuple[int, int]:
+    def languages(self) -> tuple[int, int]:
+        """The national language identifiers of its locking and its single shift table, 0 for none."""
         return (
             find_language(self.elements, IE_NATIONAL_LOCKING_SHIFT),
             find_language(self.elements, IE_NATIONAL_SINGLE_SHIFT),
@@ -179,7 +180,7 @@ class Deliver:
 
     @property
     def _encoding(self) -> tuple[Alphabet, int, int]:
-        return (self.alphabet, *self._languages)
+        return (self.alphabet, *self.languages)
 
 
 def join_text(parts: Sequence[Deliver]) -> str:

@@ -16,6 +16,7 @@ from agent.journal.listing import Filter
 from agent.model import Job, Message, Report
 from agent.upstreams.api import LaneBusy, LaneRefused, UpstreamDown, UpstreamSettings
 from drivers.api import InboundPart, UndecodablePdu
+from drivers.at import events as at_events
 from tests.agent.fakes import Box, FakeModem, report
 
 ICCID = "8949000000000000001"
@@ -55,6 +56,34 @@ async def test_surrogate_pair_split_over_two_parts_is_whole_again(tmp_path: Path
     async with Box(tmp_path, {"a": FakeModem()}) as box:
         await take(box, *halves)
         assert await texts(box) == ["Hi 😀!"]
+
+
+@pytest.mark.parametrize(
+    ("pdus", "expected"),
+    [
+        # The body of each first part ends with the escape 1B; its other half begins the second one.
+        pytest.param(
+            (
+                "440C919471100000200000427011214365220A0500034202016AA00D",
+                "440C9194711000002000004270112143652209050003420202CA21",
+            ),
+            "5 €!",
+            id="default alphabet",
+        ),
+        pytest.param(
+            (
+                "440C919471100000200000427011214365220C0800034202012401016003",
+                "440C919471100000200000427011214365220D080003420202240101601E02",
+            ),
+            "ş!",
+            id="Turkish single shift",
+        ),
+    ],
+)
+async def test_escape_split_over_two_parts_is_whole_again(tmp_path: Path, pdus: tuple[str, str], expected: str) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        await take(box, *(at_events.decode(ICCID, f"00{pdu}") for pdu in pdus))
+        assert await texts(box) == [expected]
 
 
 async def test_same_reference_of_two_senders_and_of_a_later_message_do_not_mix(tmp_path: Path) -> None:
