@@ -1,0 +1,25 @@
+"""`make prove WHAT=servers`: the servers that bring messages, each with its own way to fail. Exits 1 on a miss."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from types import MappingProxyType
+
+import structlog
+
+from tests.prove import runner, servers_mqtt
+
+CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
+    {
+        "mqtt": servers_mqtt.prove,
+        "mqtt-latency": servers_mqtt.prove_latency,
+        "fairness": servers_mqtt.prove_fairness,
+    }
+)
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    sys.exit(runner.main(__doc__, CHECKS))

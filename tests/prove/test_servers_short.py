@@ -1,0 +1,17 @@
+"""The short form of `make prove WHAT=servers`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.prove.figures import Figures
+from tests.prove.servers import CHECKS
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_servers(name: str, tmp_path: Path) -> None:
+    figures = Figures(name)
+    CHECKS[name](tmp_path, figures, short=True, seed=20261125)
+    assert figures.misses == []
