@@ -9,6 +9,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from agent.journal import accounts
+from agent.journal.schema import connect_writer
+
 _NUMBERS = 20_000
 _DAYS = 365
 _DAY_MS = 86_400_000
@@ -64,7 +67,12 @@ _BLOCK = 100_000
 
 
 def fill(journal: Path, count: int, now_ms: int, *, upstream: str = "local", route: str = "sim0") -> None:
-    """Put `count` messages into a journal that no daemon has open, and that one has made before."""
+    """Put `count` messages into a journal that no daemon has open; it is made where there is none."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    made = connect_writer(journal, now_ms)
+    with made:
+        accounts.add_routes(made, accounts.ensure_owner(made, "owner", "owner@localhost", now_ms).id, [route])
+    made.close()
     connection = sqlite3.connect(journal, isolation_level=None)
     try:
         # A file that is only a test's may be lost; the daemon sets its own mode when it opens it.

@@ -29,7 +29,7 @@ _AT_ONCE = 8
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """VmRSS when it has started, worked, shown its page and idled."""
     del seed
-    out, inward, idle_s = (40, 6, 0.5) if short else (1000, 100, 200.0)
+    out, inward, idle_s = (8, 4, 0.0) if short else (1000, 100, 200.0)
     with _serving(directory) as (daemon, modem, client):
         figures.state("VmRSS, MB (10^6), when it answers", f"{daemon.resident_mb():.1f}")
         with _receiver() as (address, taken):
@@ -38,7 +38,7 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
             wait_until("the webhooks are called", lambda: len(taken) >= 2 * out, 120, 0.2)
             client.put("/api/webhooks", json={"webhook_url_status": None}).raise_for_status()
         figures.state(f"behind {out} out with {len(taken)} webhooks, and {inward} in", f"{daemon.resident_mb():.1f}")
-        _browse(client)
+        _browse(client, 1 if short else 5)
         figures.state("behind every page", f"{daemon.resident_mb():.1f}")
         client.get("/docs").raise_for_status()
         figures.state("behind /docs", f"{daemon.resident_mb():.1f}")
@@ -116,7 +116,7 @@ def _total(client: httpx.Client, status: str) -> int:
     return int(client.get("/api/sms", params={"status": status}).json()["data"]["total"])
 
 
-def _browse(client: httpx.Client) -> None:
+def _browse(client: httpx.Client, times: int) -> None:
     """A person logs in and looks at everything, several times."""
     page = client.get("/ui/login").text
     mark = re.search(r'name="csrf" value="([^"]+)"', page)
@@ -135,7 +135,7 @@ def _browse(client: httpx.Client) -> None:
         "keys",
         "webhooks",
     )
-    for _ in range(5):
+    for _ in range(times):
         for path in paths:
             answer = client.get(f"/ui/{path}", follow_redirects=True)
             assert answer.status_code == 200, (path, answer.status_code)

@@ -35,6 +35,7 @@ async def send(port: int, key: str, senders: int, seconds: float, name: str) -> 
 
 
 async def _sender(port: int, key: str, name: str, ends: float, outcome: Sent) -> None:
+    writer = None
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"POST /api/sms HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
@@ -50,9 +51,12 @@ async def _sender(port: int, key: str, name: str, ends: float, outcome: Sent) ->
             else:
                 outcome.errors.append(f"{status}: {answer[:200]!r}")
             number += 1
-        writer.close()
     except (OSError, EOFError, ValueError) as error:
         outcome.errors.append(f"{name}: {error!r}")
+    finally:
+        if writer is not None:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
