@@ -30,7 +30,7 @@ DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
 _ENV_PREFIX = "PHONEBRIDGE_"
 _TABLES = ("agent", "retention", "metrics", "alerts")
 _SECTIONS = (*_TABLES, "route", "upstream")
-_SECRETS = frozenset({"api_key", "password", "pin", "secret", "token"})
+_SECRETS = frozenset({"api_key", "passphrase", "password", "pin", "private_token", "secret", "signing_key", "token"})
 # Names of rows in the journal that are not this file's to give: name → the type that may have it.
 _RESERVED = {"cli": None, "alerts": None, "local": "local"}
 

@@ -39,6 +39,7 @@ from agent.metrics.monitor import Monitor
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
 from agent.outbox import Outbox
 from agent.route import Route, RouteState, RouteView
+from agent.upstreams.api import Pairing
 from drivers.api import PlannedPart, PlanOptions
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Gateway:
         self._chooser = Chooser(self.routes, journal, clock, lambda: self.settings)
         self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts, self._chooser)
         self.feeds: dict[str, Feed] = {}
+        self.pairings: dict[str, Pairing] = {}
         self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
         self.upstreams: dict[str, Callable[[], UpstreamView]] = {}
         self.reloader: Reloader | None = None

@@ -26,6 +26,7 @@ from tests.agent.fakes import Box, FakeModem
 from tests.mobsms_server.process import MobSmsServer
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.person import Person
+from tests.smsgate_server.process import SmsGateServer
 
 KEY = "7|the-contracts-secret"
 NUMBER = "+998901234567"
@@ -102,7 +103,37 @@ def _mqtt(stack: AsyncExitStack, directory: Path) -> Place:
     return Place(keys, send, word, inbox, mosquitto.kill)
 
 
-PLACES: dict[str, Callable[[AsyncExitStack, Path], Place]] = {"mqtt": _mqtt, "mobsms": _mobsms, "local": _local}
+def _smsgate(stack: AsyncExitStack, directory: Path) -> Place:
+    server = stack.enter_context(SmsGateServer(directory / "server", private_token=KEY))
+    server.control("knobs", keepalive_s=0.3)
+    has_hook: list[str] = []
+
+    async def send(upstream: Upstream, text: str) -> None:
+        while not upstream.status()["devices"]:
+            await asyncio.sleep(0.02)
+        if not has_hook:
+            has_hook.append(
+                await asyncio.to_thread(server.control, "webhook", url=server.hook_url(), event="sms:received")
+            )
+        server.enqueue({"textMessage": {"text": text}, "phoneNumbers": [NUMBER]})
+
+    async def word(_: Upstream) -> str:
+        return next((str(row["state"]).lower() for row in server.messages().values()), "")
+
+    async def inbox(_: Upstream) -> list[str]:
+        # The server stores no inbound: its devices call the account's webhooks.
+        return [body["payload"]["message"] for body in server.calls("sms:received")]
+
+    keys = {"base_url": server.url, "private_token": KEY, "poll_without_events_s": 0.2, "timeout_s": 1}
+    return Place(keys, send, word, inbox, server.stop)
+
+
+PLACES: dict[str, Callable[[AsyncExitStack, Path], Place]] = {
+    "mobsms": _mobsms,
+    "local": _local,
+    "mqtt": _mqtt,
+    "smsgate": _smsgate,
+}
 
 
 def test_every_registered_upstream_has_a_place_here() -> None:
@@ -134,7 +165,7 @@ class Stand:
         await gateway.ensure_upstream(name, self.upstream.identity(), wants_inbound=self.upstream.wants_inbound)
         gateway.feeds[name] = self.feed
         self.box.start()
-        for work in (self.upstream.run, self.feed.run):
+        for work in (self.upstream.run, self.feed.run, self.box.gateway.hooks.run):
             self.box.tasks.append(asyncio.create_task(keep_running(name, work)))
         if self.place.leave is None:
             await self.until(self._serves)

@@ -71,6 +71,26 @@ class Diagnosable(Protocol):
         own but `ConfigError`, and ends within 15 s."""
 
 
+PairingAnswer = dict[str, str | None]
+"""What a person is shown: secrets too, where they were asked for."""
+
+
+class PairingRefused(Exception):
+    """The server did not take a code or a login. `str()` is one sentence."""
+
+
+class Pairing(Protocol):
+    """An upstream that a person connects to an account, in `Gateway.pairings` by its name.
+
+    Every method raises PairingRefused and UpstreamDown.
+    """
+
+    async def pair_by_code(self, code: str) -> PairingAnswer: ...
+    async def pair_by_login(self, login: str, password: str) -> PairingAnswer: ...
+    async def one_time_code(self) -> PairingAnswer: ...
+    async def account(self) -> PairingAnswer: ...
+
+
 class Upstream(Protocol):
     """One server. It may be `Diagnosable` too.
 

@@ -5,7 +5,6 @@ Its modules:
     settings   the `[[upstream]]` keys
     rows       documents of the API as values, and back; pure
     client     one HTTP client: what an answer means for the caller, back-off that all requests share
-    headers    when to come again, from an answer's headers; pure
     offer      whether the server has an operation that nobody documented
     device     our row on the server: found, registered, re-read
     pull       the pending list: walked oldest first, compared with what waits here

@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,8 +21,10 @@ import httpx
 
 from agent import __version__
 from agent.supervise import backoff_s
+from agent.upstreams import headers
 from agent.upstreams.api import LaneBusy, UpstreamDown
-from agent.upstreams.mobsms import headers, rows
+from agent.upstreams.mobsms import rows
+from agent.upstreams.wire import cause, quoted, tls_context
 
 # Above the idle poll interval, so that an idle gateway keeps its connection and pays no TLS handshake per poll;
 # below nginx's default keepalive_timeout of 75 s, so that we close first.
@@ -75,20 +75,11 @@ class Answer:
     @property
     def said(self) -> str:
         """The server's own words, short and printable."""
-        return rows.quoted(self.document.get("message"))
+        return quoted(self.document.get("message"))
 
 
 class KeyRefused(UpstreamDown):
     """401: only the owner can help."""
-
-
-@cache
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """The system's CAs and, where given, a private one. Made once: each costs over a megabyte."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    return context
 
 
 class Client:
@@ -197,7 +188,7 @@ class Client:
         except TimeoutError as error:
             raise LaneBusy(f"the webhook at {host} did not answer within {_OUTSIDE_TIMEOUT_S:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise LaneBusy(f"the webhook at {host} cannot be reached: {_cause(error)}") from error
+            raise LaneBusy(f"the webhook at {host} cannot be reached: {cause(error)}") from error
 
     async def listen(self, path: str, heard: Callable[[str], None], *, silence_s: float) -> bool:
         """Server-sent events until the stream ends: `heard` gets the name of each, "" once it is open.
@@ -225,7 +216,7 @@ class Client:
                     async for event in events:
                         heard(event.event)
         except (httpx.HTTPError, httpx_sse.SSEError, OSError) as error:
-            raise UpstreamDown(f"{self.host} ended its events: {_cause(error)}") from error
+            raise UpstreamDown(f"{self.host} ended its events: {cause(error)}") from error
         return True
 
     async def close(self) -> None:
@@ -286,7 +277,7 @@ class Client:
             raise UpstreamDown(f"{self.host} did not answer within {self._timeout_s:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             hint = "; give its CA as ca_file" if "CERTIFICATE_VERIFY" in str(error) else ""
-            raise UpstreamDown(f"{self.host} cannot be reached: {_cause(error)}{hint}") from error
+            raise UpstreamDown(f"{self.host} cannot be reached: {cause(error)}{hint}") from error
         self.requests_per_minute, self.requests_left = headers.rate_limit(response.headers)
         return self._judged(response, octets, method, path)
 
@@ -311,7 +302,7 @@ class Client:
         if status >= 500:
             raise UpstreamDown(f"{self.host} has a fault of its own ({status})", retry_after_s=retry_after_s)
         if 300 <= status < 400:
-            target = rows.quoted(response.headers.get("Location"))[:_LONGEST_REDIRECT_CHARACTERS]
+            target = quoted(response.headers.get("Location"))[:_LONGEST_REDIRECT_CHARACTERS]
             raise UpstreamDown(
                 f"{self.host} redirects {method} {path} to {target}; is there a captive portal, or is base_url wrong?"
             )
@@ -370,13 +361,9 @@ def _object(octets: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _cause(error: Exception) -> str:
-    return rows.quoted(str(error)) or type(error).__name__
-
-
 def _host(url: str) -> str:
     """Only the host may be shown: the rest of a webhook's address is often its secret."""
     try:
-        return rows.quoted(urlsplit(url).hostname) or "an unusable address"
+        return quoted(urlsplit(url).hostname) or "an unusable address"
     except ValueError:
         return "an unusable address"

@@ -13,6 +13,7 @@ from agent.upstreams.mobsms.client import Client
 from agent.upstreams.mobsms.offer import Offer
 from agent.upstreams.mobsms.rows import Device
 from agent.upstreams.mobsms.settings import MobSmsSettings
+from agent.upstreams.wire import quoted
 
 _log = structlog.get_logger("mobsms")
 
@@ -122,7 +123,7 @@ class DeviceRow:
     def _missing(self, others: tuple[str, ...]) -> None:
         self.device = None
         self.is_missing = True
-        shown = ", ".join(f'"{rows.quoted(other)}"' for other in others[:_SHOWN_IDS])
+        shown = ", ".join(f'"{quoted(other)}"' for other in others[:_SHOWN_IDS])
         problem = (
             f'{self._client.host} has no device "{self._device_id}" and cannot be asked to make one: '
             "add a device with this ID there"

@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.clock import iso_utc, parse_iso_utc
 from agent.model import Job, Message, MessageState
+from agent.upstreams.wire import quoted
 
 Row = Mapping[str, Any]
 
@@ -21,7 +22,6 @@ WITHDRAWN = "the server withdrew it before it was sent"
 _PER_PAGE = 50
 # The column is most likely a VARCHAR(255), and a strict MySQL answers 500 to a longer text.
 _LONGEST_ERROR_CHARACTERS = 250
-_LONGEST_QUOTE_CHARACTERS = 160
 _LONGEST_DELAY_S = 86_400.0
 # Bounds that keep nonsense out of the journal's 64-bit columns; the gateway refuses such values with a sentence.
 _LARGEST_SLOT = 9999
@@ -155,14 +155,6 @@ def inbound(message: Message, device: Device | None, device_id: str, sim_slot: i
         "received_at": at,
         "created_at": at,
     }
-
-
-def quoted(said: object) -> str:
-    """A server's words as they may stand in a sentence and in a log: short, one line, printable."""
-    if not isinstance(said, str):
-        return ""
-    line = " ".join("".join(c if c.isprintable() else " " for c in said[: 4 * _LONGEST_QUOTE_CHARACTERS]).split())
-    return line if len(line) <= _LONGEST_QUOTE_CHARACTERS else f"{line[:_LONGEST_QUOTE_CHARACTERS]}…"
 
 
 # --- pieces -----------------------------------------------------------------------------------------

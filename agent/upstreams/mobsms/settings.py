@@ -5,29 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from agent.upstreams.api import UpstreamSettings
+from agent.upstreams.wire import certificate_file, server_address
 from drivers.settings import Check, Form, Ge, Le, Len, Secret
 
 
-def _server_address(value: str) -> str:
-    try:
-        parts = urlsplit(value.strip())
-        is_usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ValueError(f'"{value}" is not a server address; write it as "https://api.mobsms.cloud"')
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("give only the server's address, without user, password or anything after ? or #")
-    return value.strip().rstrip("/")
-
-
-def _readable_file(value: Path) -> Path:
-    if not value.is_file():
-        raise ValueError(f"{value} is not a file; give the CA's certificate in PEM form")
-    return value
+def _address(value: str) -> str:
+    return server_address(value, "https://api.mobsms.cloud")
 
 
 _PATH = Form("/.*", 'a path that begins with "/"')
@@ -37,7 +22,7 @@ _PATH = Form("/.*", 'a path that begins with "/"')
 class MobSmsSettings(UpstreamSettings):
     """`type = "mobsms"`. `device_id` defaults to `agent.device_name`."""
 
-    base_url: Annotated[str, Check(_server_address)] = "https://api.mobsms.cloud"
+    base_url: Annotated[str, Check(_address)] = "https://api.mobsms.cloud"
     api_key: Secret | None = None
     api_key_file: Path | None = None
     device_id: Annotated[str, Len(1, 255)] | None = None
@@ -47,7 +32,7 @@ class MobSmsSettings(UpstreamSettings):
     register_path: Annotated[str, _PATH] = "/api/devices"
     inbound_path: Annotated[str, _PATH] = "/api/sms/inbound"
     sim_choice: Literal["server", "any"] = "server"
-    ca_file: Annotated[Path | None, Check(_readable_file)] = None
+    ca_file: Annotated[Path | None, Check(certificate_file)] = None
     timeout_s: Annotated[float, Ge(1), Le(300)] = 20.0
     concurrency: Annotated[int, Ge(1), Le(32)] = 4
 

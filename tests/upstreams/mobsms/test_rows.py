@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from agent.model import MessageState
-from agent.upstreams.mobsms import MobSmsSettings, headers, rows
+from agent.upstreams import headers
+from agent.upstreams.mobsms import MobSmsSettings, rows
 
 DEVICE = rows.Device(5, "+998901234567", 0.0, 0, True)
 S = MessageState

@@ -1,0 +1,27 @@
+"""The SMSGate upstream: this gateway as one device (or several) of an SMSGate server.
+
+Its modules:
+
+    settings     the `[[upstream]]` keys
+    rows         documents of the mobile API as values, and back; pure
+    preferences  the server's settings as what they mean here; pure
+    snapshot     the state of one message with all its recipients, as the server takes it; pure
+    client       one HTTP client: what an answer means for the caller; the stream of events
+    credentials  registrations in the journal: made, checked, and made again where that is right
+    jobs         a pulled message as jobs: decrypted, its SIM chosen
+    pull         the pending list: taken in, cancelled, told again
+    reporter     snapshots told by PATCH, one at a time per message
+    telling      webhooks that the server has this device call
+    export       stored inbound messages told again on request
+    health       the health document of a ping
+    events       the stream of events: late headers, cuts and silence
+    device       one registration at work
+    upstream     puts these together behind the contract
+"""
+
+from __future__ import annotations
+
+from agent.upstreams.smsgate.settings import SmsGateSettings
+from agent.upstreams.smsgate.upstream import SmsGateUpstream
+
+__all__ = ["SmsGateSettings", "SmsGateUpstream"]
