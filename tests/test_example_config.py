@@ -18,7 +18,11 @@ from agent.metrics.settings import MetricsSettings
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 # Whole blocks that are not in use: the line of their kind → the section.
-_OPTIONAL = {'#driver = "yazsana"': "route yazsana", '#type = "mqtt"': "upstream mqtt"}
+_OPTIONAL = {
+    '#driver = "yazsana"': "route yazsana",
+    '#type = "mqtt"': "upstream mqtt",
+    '#type = "smsgate"': "upstream smsgate",
+}
 _BEGINS = ("#[[route]]", "#[[upstream]]")
 _KEY = re.compile(r"^(#?)([a-z_]+) = (.+)$")
 
@@ -130,7 +134,11 @@ def test_every_commented_value_is_one_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_what_is_commented_out_as_a_whole_is_taken(tmp_path: Path) -> None:
-    files_of_ones_own = ("api_key_file", "password_file", "ca_file", "cert_file", "key_file")
+    files_of_ones_own = (
+        "api_key_file", "password_file", "ca_file", "cert_file", "key_file", "passphrase_file", "signing_key_file",
+        # Another way to register than the one that the block shows.
+        "private_token",
+    )  # fmt: skip
     found = {}
     for section, block in optional_blocks().items():
         lines = [line.removeprefix("#") if _KEY.match(line) or line in _BEGINS else line for line in block]
@@ -142,6 +150,8 @@ def test_what_is_commented_out_as_a_whole_is_taken(tmp_path: Path) -> None:
     assert (route.settings.driver, route.driver.service) == ("yazsana", "BobSMS")
     (upstream,) = found["upstream mqtt"].upstreams
     assert (upstream.type, upstream.url) == ("mqtt", "mqtt://127.0.0.1:1883")
+    (upstream,) = found["upstream smsgate"].upstreams
+    assert (upstream.type, upstream.way) == ("smsgate", "login")
 
 
 def test_the_package_brings_it_along() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from agent.upstreams.api import Check, UpstreamDown
 from agent.upstreams.mobsms import rows
 from agent.upstreams.mobsms.client import Client, KeyRefused
+from agent.upstreams.wire import quoted
 
 
 async def diagnose(make_client: Callable[[], Client], device_id: str) -> Sequence[Check]:
@@ -23,7 +24,7 @@ async def diagnose(make_client: Callable[[], Client], device_id: str) -> Sequenc
     checks = [Check(True, f"{client.host} answers and takes the API key.")]
     device = rows.own_device(found, device_id)
     if device is None:
-        listed = ", ".join(f'"{rows.quoted(other)}"' for other in rows.device_ids(found)[:5])
+        listed = ", ".join(f'"{quoted(other)}"' for other in rows.device_ids(found)[:5])
         more = f", or set device_id to one of {listed}" if listed else ""
         remedy = (
             f"The daemon asks for one when it starts; where that is refused, add a device with this ID there{more}."
