@@ -26,6 +26,7 @@ from agent.journal import routing
 from agent.journal.store import Journal
 from agent.metrics.server import MetricsServer
 from agent.metrics.settings import MetricsSettings
+from agent.retention import Retention
 from agent.roster import Piece, Work
 from agent.route import Route
 from agent.upstreams.api import DeliveryError, Upstream
@@ -153,7 +154,16 @@ class Assembly:
         return Piece(name="metrics", work={"metrics": MetricsServer(self._gateway.monitor, settings).run})
 
     def _housekeeping(self, config: Config) -> Piece:
-        return Piece(name="housekeeping", work={"housekeeping": Housekeeping(self._gateway, config).run})
+        gateway = self._gateway
+        retention = Retention(
+            gateway.journal,
+            gateway.clock,
+            config.retention,
+            undelivered_days=config.agent.undelivered_days,
+            is_busy=lambda: any(view.is_sending for view in gateway.route_views()),
+        )
+        work = {"housekeeping": Housekeeping(gateway, config).run, "retention": retention.run}
+        return Piece(name="housekeeping", work=work)
 
 
 def open_routes_of(config: Config) -> set[str]:

@@ -45,6 +45,13 @@ def remaining_ms(since: Instant, now: Instant, *, wait_ms: int) -> int:
     return wait_ms - elapsed_ms(since, now, at_most_ms=wait_ms)
 
 
+def jumped_ms(before: Instant, now: Instant) -> int:
+    """By how much the wall clock was set between two moments of one boot, in ms; 0 across a reboot."""
+    if before.boot_id != now.boot_id:
+        return 0
+    return (now.utc_ms - before.utc_ms) - (now.boot_ms - before.boot_ms)
+
+
 def iso_utc(utc_ms: int) -> str:
     """ISO 8601 with microseconds and Z, the form MobSMS uses."""
     return datetime.fromtimestamp(utc_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -123,6 +123,15 @@ class RouteConfig:
         return self.settings.name
 
 
+def _days(value: float) -> float:
+    if 0 < value < 1:
+        raise ValueError(f"should be 0, which keeps for ever, or at least 1 day, not {value:g}")
+    return value
+
+
+_Days = Annotated[float, Ge(0), Le(36500), Check(_days)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
     """`[retention]`."""
@@ -130,6 +139,13 @@ class RetentionSettings:
     __pydantic_config__: ClassVar = STRICT
 
     partial_after_h: Annotated[float, Gt(0), Le(24 * 30)] = 24.0
+    sent_days: _Days = 365.0
+    failed_days: _Days = 365.0
+    inbound_days: _Days = 365.0
+    attempts_days: _Days = 90.0
+    events_days: _Days = 90.0
+    hooks_days: _Days = 30.0
+    requests_days: _Days = 30.0
 
 
 @dataclass(frozen=True, slots=True)

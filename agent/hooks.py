@@ -35,7 +35,6 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 6 * 3600.0
 _TRIES = 22
 # SMSGate's app doubles from 5 s; 15 retries are its default. From a day on a longer wait would be of no use.
 _SMSGATE_FIRST_WAIT_S, _SMSGATE_LONGEST_WAIT_S, _SMSGATE_RETRIES = 5.0, 86_400.0, 15
-_KEPT_MS = 30 * 86_400_000
 _SECRET_BYTES = 32
 # Tests by hand wait for each other, so that they are no way to flood somebody.
 _TESTS_AT_ONCE = 2
@@ -154,11 +153,9 @@ class Hooks:
 
     async def _tidy(self) -> None:
         now_ms = self._clock.utc_ms()
-        latest_ms, old_ms = now_ms + round(_SMSGATE_LONGEST_WAIT_S * 1000), now_ms - _KEPT_MS
+        latest_ms = now_ms + round(_SMSGATE_LONGEST_WAIT_S * 1000)
         if await self._journal.read(lambda con: hooks.has_waits_beyond(con, latest_ms)):
             await self._journal.write(lambda con: hooks.rebase(con, latest_ms))
-        if await self._journal.read(lambda con: hooks.has_ended_before(con, old_ms)):
-            await self._journal.write(lambda con: hooks.forget(con, old_ms))
 
     async def _start_due(self, group: asyncio.TaskGroup) -> float | None:
         """Start what is due and has room; returns the seconds until something else is, None: when woken."""

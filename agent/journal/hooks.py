@@ -276,19 +276,6 @@ def has_waits_beyond(connection: sqlite3.Connection, latest_ms: int) -> bool:
     return row is not None
 
 
-def has_ended_before(connection: sqlite3.Connection, before_ms: int) -> bool:
-    """Whether `forget` would remove anything."""
-    row = connection.execute(
-        "SELECT 1 FROM hook WHERE state != 'waiting' AND done_ms < ? LIMIT 1", (before_ms,)
-    ).fetchone()
-    return row is not None
-
-
-def forget(connection: sqlite3.Connection, before_ms: int) -> int:
-    """Remove calls that ended before. Returns how many."""
-    return connection.execute("DELETE FROM hook WHERE state != 'waiting' AND done_ms < ?", (before_ms,)).rowcount
-
-
 def figures(connection: sqlite3.Connection) -> tuple[int, int]:
     """How many calls wait, and how many were given up."""
     row = connection.execute(

@@ -244,9 +244,10 @@ def release(connection: sqlite3.Connection, message_ids: Sequence[int] | None, n
 def delete(connection: sqlite3.Connection, message_id: int) -> bool:
     """Remove a message with its history. Its (upstream, remote id) stays known."""
     connection.execute(
-        "UPDATE remote_key SET (state, error) = (SELECT state, error FROM message WHERE id = ?), "
-        "message_id = NULL WHERE message_id = ?",
-        (message_id, message_id),
+        "UPDATE remote_key SET state = m.state, error = m.error, message_id = NULL FROM message m "
+        "WHERE m.id = ? AND remote_key.upstream = m.upstream AND remote_key.remote_id = m.remote_id "
+        "AND remote_key.message_id = m.id",
+        (message_id,),
     )
     return connection.execute("DELETE FROM message WHERE id = ?", (message_id,)).rowcount > 0
 

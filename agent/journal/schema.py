@@ -15,6 +15,9 @@ _APPLICATION_ID = 0x50424A31
 """Marks the file as a phonebridge journal ("PBJ1")."""
 
 
+_VACUUM_AT_ONCE_OCTETS = 64 << 20
+
+
 class JournalError(Exception):
     """The journal cannot be used. `str()` is one sentence with the next step."""
 
@@ -26,6 +29,8 @@ def connect_writer(path: Path, now_ms: int) -> sqlite3.Connection:
     """
     try:
         connection = _connect(f"file:{path}", _WRITER_CACHE_KIB)
+        # Before the first table: pages that retention frees can be given back in small steps.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -78,6 +83,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
     for number, script in steps:
         if number > version:
             _apply(connection, number, script, now_ms)
+    if version and path.stat().st_size < _VACUUM_AT_ONCE_OCTETS:
+        # A journal made before 0.2 cannot give pages back until it is written anew, once. A large one only reuses them.
+        connection.execute("VACUUM")
 
 
 def _apply(connection: sqlite3.Connection, number: int, script: str, now_ms: int) -> None:
