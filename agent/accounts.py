@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from agent.clients import Clients
 from agent.clock import Clock
 from agent.journal import accounts, billing, inbound, messages
 from agent.journal.accounts import Account, Contact, Device, EmailTaken, Token
@@ -82,6 +83,7 @@ class Accounts:
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.agents = RemoteAgents(journal, clock)
+        self.clients = Clients(journal, clock)
         self._journal = journal
         self._clock = clock
         self._owner: int | None = None
@@ -226,6 +228,14 @@ class Accounts:
         self._was_used.set()
         return Caller(token.account, token.account == await self.owner(), token.id, token.abilities)
 
+    async def is_valid_key(self, token_id: int | None) -> bool:
+        """Whether nobody has revoked this key; None is the configured one."""
+        return token_id is None or (token_id not in self._revoked and await self._token(token_id) is not None)
+
+    def configured_mark(self) -> str:
+        """Changes with the configured key and tells nothing of it."""
+        return hashlib.sha256(b"mark" + (self._configured or b"")).hexdigest()[:16]
+
     async def create_token(self, account_id: int, name: str, abilities: tuple[str, ...] = ("*",)) -> NewToken:
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         digest, now_ms = _digest(secret.encode()), self._clock.utc_ms()
@@ -294,6 +304,12 @@ class Accounts:
         changed = await self._journal.write(lambda con: accounts.change_device(con, number, values))
         self._forget_devices()
         return changed
+
+    async def remove_device(self, account_id: int, number: int) -> bool:
+        """Remove a remote agent with its messages. Whether the account had it."""
+        is_gone = await self._journal.write(lambda con: accounts.remove_device(con, account_id, number))
+        self._forget_devices()
+        return is_gone
 
     # --- pieces -------------------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class Gateway:
         if not self.journal.has_reserve:
             raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
-        born_ms = await self._born_ms()
+        born_ms = await self.born_ms()
         conditions = await self._conditions(jobs)
         prepared = [self._prepare(job, row, born_ms, conditions) for job in jobs]
         return await self.outbox.accept(upstream, prepared, idempotency, bill)
@@ -118,7 +118,7 @@ class Gateway:
     async def plan(self, upstream: str, job: Job) -> PreparedJob:
         """What `accept` would make of a job; nothing is kept or sent."""
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
-        return self._prepare(job, row, await self._born_ms(), await self._conditions([job]))
+        return self._prepare(job, row, await self.born_ms(), await self._conditions([job]))
 
     async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
         """Those of a server's ids that the journal knows, with our state."""
@@ -393,7 +393,8 @@ class Gateway:
             self.committed()
         return is_soon
 
-    async def _born_ms(self) -> int:
+    async def born_ms(self) -> int:
+        """When the journal was made, UTC ms."""
         return await self.journal.read(routing.born_ms)
 
     async def _refresh(self, upstream: str) -> None:

@@ -99,8 +99,13 @@ class Hooks:
     async def rotate_secret(self, account: int) -> str:
         """A new key; every call from now on is signed with it, also those that were put in before."""
         fresh = _new_secret()
-        await self._journal.write(lambda con: hooks.set_secret(con, account, fresh))
+        await self.set_secret(account, fresh)
         return fresh
+
+    async def set_secret(self, account: int, secret: str | None) -> None:
+        """A key that the account chose, None for a new one; every call from now on is signed with it."""
+        chosen = secret or _new_secret()
+        await self._journal.write(lambda con: hooks.set_secret(con, account, chosen))
 
     async def deliveries(
         self, account: int | None, *, state: str | None = None, message_id: int | None = None, page: int = 1,

@@ -21,7 +21,7 @@ from agent.masking import masked
 LogFormat = Literal["text", "json"]
 EventFields = MutableMapping[str, Any]
 
-_SECRETS = frozenset({"api_key", "authorization", "key", "password", "pin", "puk", "secret", "token"})
+_SECRETS = frozenset({"api_key", "authorization", "key", "passphrase", "password", "pin", "puk", "secret", "token"})
 _NUMBERS = frozenset({"msisdn", "number", "recipient", "sender"})
 _LONGEST_VALUE_CHARACTERS = 500
 # Libraries that write a line per request or packet at INFO.

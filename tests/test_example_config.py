@@ -24,7 +24,7 @@ _OPTIONAL = {
     '#type = "smsgate"': "upstream smsgate",
 }
 _BEGINS = ("#[[route]]", "#[[upstream]]")
-_KEY = re.compile(r"^(#?)([a-z_]+) = (.+)$")
+_KEY = re.compile(r"^(#?)([a-z0-9_]+) = (.+)$")
 
 
 def sections() -> dict[str, dict[str, tuple[bool, str]]]:

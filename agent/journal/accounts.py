@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.journal import messages
+
 
 class EmailTaken(ValueError):
     """Another account has this email."""
@@ -247,6 +249,18 @@ def change_device(
     _set(connection, "device", _DEVICE_COLUMNS, number, values)
     row = connection.execute("SELECT * FROM device WHERE id = ?", (number,)).fetchone()
     return None if row is None else _device(row)
+
+
+def remove_device(connection: sqlite3.Connection, account_id: int, number: int) -> bool:
+    """Remove a remote agent with the messages that it was to send. Whether the account had it."""
+    is_gone = connection.execute(
+        "DELETE FROM device WHERE id = ? AND account = ? AND route IS NULL", (number, account_id)
+    ).rowcount
+    if is_gone:
+        found = connection.execute("SELECT id FROM message WHERE device = ? AND direction = 'outbound'", (number,))
+        for (message_id,) in found.fetchall():
+            messages.delete(connection, message_id)
+    return is_gone > 0
 
 
 # --- pieces -----------------------------------------------------------------------------------------

@@ -348,9 +348,8 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
     connection.execute(
         "UPDATE part SET tries = tries + 1 WHERE message_id = ? AND sequence = ?", (message_id, sequence)
     )
-    asks = (
-        call.reports_asked and message["wants_report"] and evidence.can_tell_reports_apart(connection, call.iccid, now)
-    )
+    asks = call.reports_asked and bool(message["wants_report"])
+    asks = asks and evidence.can_tell_reports_apart(connection, call.iccid, now)
     attempt_id = connection.execute(
         "INSERT INTO attempt (message_id, sequence, route, iccid, recipient, recipient_tail, at_ms, boot_id, "
         "boot_ms, report_asked, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",

@@ -15,7 +15,7 @@ import structlog
 from agent import memory
 from agent.config import ConfigError, secret
 from agent.journal.schema import JournalError
-from agent.model import Message, MessageKind, Report
+from agent.model import Message, Report
 from agent.upstreams.api import Check, UpstreamDown, UpstreamSettings
 from agent.upstreams.local import diagnosis, key, pools, telling
 from agent.upstreams.local.context import Local
@@ -45,6 +45,9 @@ class LocalUpstream:
         if self._key is not None and not self._key.strip():
             raise ConfigError(f"upstream[{settings.name}].api_key_file: {settings.api_key_file} is empty")
         self._local = Local(settings.name, settings, gateway, Devices(gateway, settings.sms_rate, settings.prices))
+        self._local.passphrase = secret(
+            settings.passphrase, settings.passphrase_file, f"upstream[{settings.name}].passphrase"
+        )
         self._server: Server | None = None
         self._address: str | None = None
 
@@ -78,6 +81,7 @@ class LocalUpstream:
             async with asyncio.TaskGroup() as group:
                 group.create_task(accounts.run(), name=f"keys {local.name}")
                 group.create_task(pools.run(local), name=f"pools {local.name}")
+                group.create_task(_heart(local), name=f"heart {local.name}")
                 self._server = _server(app, listener)
                 await self._server.run(self._stopping)
         finally:
@@ -91,8 +95,6 @@ class LocalUpstream:
             raise UpstreamDown(str(error)) from error
 
     async def deliver(self, inbound: Message) -> None:
-        if inbound.kind is not MessageKind.TEXT:
-            return  # MobSMS' webhooks have texts only; the history shows the rest
         try:
             await telling.tell_inbound(self._local, inbound)
         except JournalError as error:
@@ -124,6 +126,12 @@ def _prepared(local: Local, hosts: Hosts) -> tuple[socket.socket, Any]:
     app = build(local, hosts)
     memory.tidy()
     return listener, app
+
+
+async def _heart(local: Local) -> None:
+    from agent.upstreams.local.smsgate import heart  # noqa: PLC0415
+
+    await heart.run(local)
 
 
 def _server(app: Any, listener: socket.socket) -> Server:

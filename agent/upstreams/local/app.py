@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -30,6 +31,8 @@ from agent.upstreams.local.mobsms import (
     signin,
 )
 from agent.upstreams.local.routing import Invalid, Router
+from agent.upstreams.local.smsgate import dialect as smsgate
+from agent.upstreams.local.smsgate import faults, paths
 from agent.upstreams.local.ui import page
 from agent.upstreams.local.yazsana import access as yazsana_access
 from agent.upstreams.local.yazsana import dialect as yazsana
@@ -56,9 +59,11 @@ def build(local: Local, hosts: Hosts) -> Guard:
     with_key = yazsana_access.router(local)
     yazsana.add(with_key, local)
     api.include_router(with_key)
+    for router in smsgate.routers(local):
+        api.include_router(router)
     _add_health(api, local)
-    description.add(api)
-    app = Starlette(routes=api.routes(), exception_handlers=_faults())
+    description.add(api, smsgate.as_of_a_phone(api.operations))
+    app = Starlette(routes=api.routes(), exception_handlers=_faults(), middleware=[Middleware(paths.Paths)])
     app.router.redirect_slashes = False
     page.mount(app, local)
     return Guard(app, hosts)
@@ -89,13 +94,15 @@ def _faults() -> dict[Any, Any]:
     async def invalid(request: Request, error: Invalid) -> Response:
         if _is_yazsana(request):
             return answers.complaints(error.errors, status=400, is_marked=True)
+        if request.url.path.startswith(f"{paths.PREFIX}/"):
+            return answers.plain(faults.sentence(error.errors), 400)
         return answers.complaints(error.errors)
 
     async def full(request: Request, error: JournalError) -> Response:
         return _said(request, f"{str(error)[:1].upper()}{str(error)[1:]}.", 503, {"Retry-After": "30"})
 
     async def other(request: Request, error: HTTPException) -> Response:
-        path = request.url.path.strip("/")
+        path = paths.asked(request).strip("/")
         if error.status_code == 404:
             return _said(request, f"The route {path} could not be found.", 404)
         if error.status_code == 405:

@@ -14,7 +14,8 @@ from agent.upstreams.local.slowing import Attempts
 
 @dataclass(slots=True)
 class Local:
-    """One per upstream. `last_seen` is per device in UTC ms, in memory only; `stopping` ends event streams."""
+    """One per upstream. `last_seen` is per device in UTC ms, in memory only; `stopping` ends event streams;
+    `passphrase` opens the owner's encrypted messages, one at a time by `opening`."""
 
     name: str
     settings: LocalSettings
@@ -23,6 +24,8 @@ class Local:
     last_seen: dict[int, int] = field(default_factory=dict)
     attempts: Attempts = field(default_factory=Attempts)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    passphrase: str | None = field(default=None, repr=False)
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @property
     def accounts(self) -> Accounts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from http import HTTPStatus
@@ -26,11 +26,14 @@ from agent.upstreams.local.routing import Operation, Parameter, Router
 _TITLE = "phonebridge"
 _TEXT = (
     "phonebridge's own server: the MobSMS API under /api, with a few operations of ours marked as extensions, and "
-    "the Yazsana API under /yazsana. Keys go in `Authorization: Bearer KEY` and in `x-api-key`."
+    "the Yazsana API under /yazsana. Keys go in `Authorization: Bearer KEY` and in `x-api-key`. SMSGate's client API "
+    "is under /3rdparty/v1, and as of a phone in local mode at the root: Basic with any user name and a key as the "
+    "password, or Bearer with a key or a token."
 )
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "basic": {"type": "http", "scheme": "basic"},
 }
 _STYLE = (
     ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
@@ -41,13 +44,14 @@ _STYLE = (
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def add(router: Router) -> None:
-    """`/openapi.json` and `/docs`, about the operations that the router has when they are first asked for."""
+def add(router: Router, others: Sequence[Operation] = ()) -> None:
+    """`/openapi.json` and `/docs`, about the operations that the router has when they are first asked for, and
+    others."""
 
     @cache
     def rendered() -> tuple[bytes, bytes]:
         """For programs and for people: as bytes, which take a tenth of the document's memory."""
-        found = document(router.operations)
+        found = document([*router.operations, *others])
         texts = answers.Json(found).body, HTMLResponse(_page(found)).body
         del found
         memory.tidy()
@@ -115,7 +119,8 @@ def _described(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     if operation.tags:
         found["tags"] = list(operation.tags)
     if operation.security is not None:
-        found["security"] = [{operation.security: []}]
+        # Names of schemes of which any does.
+        found["security"] = [{scheme: []} for scheme in operation.security.split()]
     if operation.parameters:
         found["parameters"] = [_parameter(one, schemas) for one in operation.parameters]
     for body in _bodies(operation):

@@ -57,9 +57,9 @@ class Marker:
     alias: str | None = None
 
 
-def Query(**constraints: Any) -> Marker:
-    """From the query; constraints are those of `pydantic.Field`."""
-    return Marker("query", Field(**constraints))
+def Query(alias: str | None = None, **constraints: Any) -> Marker:
+    """From the query, there by the name `alias` or the argument's; constraints are those of `pydantic.Field`."""
+    return Marker("query", Field(**constraints), alias)
 
 
 def Path(**constraints: Any) -> Marker:

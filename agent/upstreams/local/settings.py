@@ -28,6 +28,8 @@ class LocalSettings(UpstreamSettings):
     api_key: Annotated[Secret | None, Check(_no_empty_key)] = None
     api_key_file: Path | None = None
     registration: Literal["closed", "open"] = "closed"
+    passphrase: Secret | None = None
+    passphrase_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     sms_rate: _Amount = 0.0
     prices: dict[str, _Amount] = field(default_factory=dict)

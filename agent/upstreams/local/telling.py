@@ -6,10 +6,11 @@ import json
 
 from agent.clock import iso_utc
 from agent.hooks import Call
-from agent.model import Message, MessageState, Report
+from agent.model import Message, MessageKind, MessageState, Report
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms import words
 from agent.upstreams.local.mobsms.words import Row
+from agent.upstreams.local.smsgate import telling as smsgate
 
 _TOLD = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.FAILED, MessageState.EXPIRED})
 _FINAL = _TOLD - {MessageState.SENT}
@@ -17,10 +18,12 @@ _FINAL = _TOLD - {MessageState.SENT}
 
 async def tell_state(local: Local, report: Report) -> None:
     """Put the calls for one state into the table. Raises: JournalError."""
+    message = report.message
+    owner = message.account or await local.accounts.owner()
+    await smsgate.tell_state(local, owner, report)
     if report.state not in _TOLD:
         return
-    message = report.message
-    account = await local.accounts.account(message.account or await local.accounts.owner())
+    account = await local.accounts.account(owner)
     addresses = [] if account is None or account.webhook_status is None else [account.webhook_status]
     own = message.attributes.get("callback_url")
     if isinstance(own, str) and report.state in _FINAL and own not in addresses:
@@ -39,6 +42,9 @@ async def tell_inbound(local: Local, message: Message) -> None:
     account = await local.accounts.account(message.account or await local.accounts.owner())
     if account is None:
         return
+    await smsgate.tell_inbound(local, account.id, message)
+    if message.kind is not MessageKind.TEXT:
+        return  # MobSMS' webhooks have texts only; the history shows the rest
     if account.webhook_incoming is not None:
         body = _body("incoming", words.message(message), message.created_ms)
         key = f"inbound:{message.uid}"

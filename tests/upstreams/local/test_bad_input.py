@@ -85,7 +85,7 @@ PATHS: list[tuple[str, str, int, Any]] = [
     ("POST", "/api/devices/999/claim", 404, {"message": "No query results for model [Device]."}),
     ("GET", "/api/devices/x/events", 404, {"message": "No query results for model [Device]."}),
     ("GET", "/api/nothing", 404, {"message": "The route api/nothing could not be found."}),
-    ("GET", "/", 404, {"message": "The route  could not be found."}),
+    ("GET", "/nothing", 404, {"message": "The route nothing could not be found."}),
     ("PATCH", "/api/user", 405, None),
     ("GET", "/api/sms?page=0", 422, None),
     ("GET", "/api/sms?page=99999999999999999999", 422, None),

@@ -17,8 +17,14 @@ ROOT = "/ui/"
 
 
 def mount(app: Starlette, local: Local) -> None:
-    """Everything under /ui/, and the way there from the root for people."""
-    app.router.routes.append(Route("/", _to_page, methods=["GET"]))
+    """Everything under /ui/, and the way there from the root for people; programs get what SMSGate's app says."""
+
+    async def root(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(ROOT, 303)
+        return answers.Json({"status": "ok", "model": local.gateway.settings.device_name})
+
+    app.router.routes.append(Route("/", root, methods=["GET"]))
     app.router.routes.append(Route("/ui", _to_page, methods=["GET"]))
     app.router.routes.append(Mount("/ui", _Page(local)))
 
@@ -49,6 +55,4 @@ def _built(local: Local) -> ASGIApp:
 
 
 async def _to_page(request: Request) -> Response:
-    if request.url.path == "/" and "text/html" not in request.headers.get("accept", ""):
-        return answers.plain("The route  could not be found.", 404)
     return RedirectResponse(ROOT, 303)
