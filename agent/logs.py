@@ -20,9 +20,12 @@ from agent.masking import masked
 
 LogFormat = Literal["text", "json"]
 EventFields = MutableMapping[str, Any]
+Renderer = Callable[[Any, str, EventFields], str]
 
 _SECRETS = frozenset({"api_key", "authorization", "key", "passphrase", "password", "pin", "puk", "secret", "token"})
 _NUMBERS = frozenset({"msisdn", "number", "recipient", "sender"})
+# Of syslog(3).
+_PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 _LONGEST_VALUE_CHARACTERS = 500
 # Libraries that write a line per request or packet at INFO.
 _CHATTY = ("aiomqtt", "asyncio", "httpcore", "httpx", "mqtt", "uvicorn", "uvicorn.access", "uvicorn.error")
@@ -31,10 +34,16 @@ _CHATTY = ("aiomqtt", "asyncio", "httpcore", "httpx", "mqtt", "uvicorn", "uvicor
 def set_up(level: str = "info", log_format: LogFormat = "text", *, stream: TextIO | None = None) -> None:
     """Configure structlog and the standard library's logging for this process.
 
-    Under systemd (JOURNAL_STREAM) text lines carry no time, since journald keeps its own.
+    Where the stream goes to journald (JOURNAL_STREAM of systemd.exec(5)) lines carry no time, since journald keeps its
+    own, and begin with their priority as "<3>" (sd-daemon(3)), so that `journalctl -p warning` finds them.
     """
     stream = stream or sys.stderr
-    render = _as_json if log_format == "json" else _text_renderer(has_time="JOURNAL_STREAM" not in os.environ)
+    is_journal = _is_journal(stream)
+    render = (
+        _json_renderer(has_time=not is_journal) if log_format == "json" else _text_renderer(has_time=not is_journal)
+    )
+    if is_journal:
+        render = _with_priority(render)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -70,7 +79,7 @@ class _NamedLoggers:
 class _LibraryFormatter(logging.Formatter):
     """A library's record as one of our events: `library` says whose it is."""
 
-    def __init__(self, render: Callable[[Any, str, EventFields], str]) -> None:
+    def __init__(self, render: Renderer) -> None:
         super().__init__()
         self._render = render
 
@@ -102,11 +111,34 @@ def _guard(_: Any, __: str, fields: EventFields) -> EventFields:
     return fields
 
 
-def _as_json(_: Any, __: str, fields: EventFields) -> str:
-    return json.dumps(fields, default=str, ensure_ascii=False)
+def _is_journal(stream: TextIO) -> bool:
+    """Whether systemd connected this very stream to the journal; one that was redirected has another inode."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-def _text_renderer(*, has_time: bool) -> Callable[[Any, str, EventFields], str]:
+def _with_priority(render: Renderer) -> Renderer:
+    """Each line with its priority: a trace's lines would get another one than their event."""
+
+    def prefixed(logger: Any, name: str, fields: EventFields) -> str:
+        priority = _PRIORITIES.get(str(fields.get("level")), "<6>")
+        return "\n".join(f"{priority}{line}" for line in render(logger, name, fields).split("\n"))
+
+    return prefixed
+
+
+def _json_renderer(*, has_time: bool) -> Renderer:
+    def render(_: Any, __: str, fields: EventFields) -> str:
+        shown = fields if has_time else {key: value for key, value in fields.items() if key != "time"}
+        return json.dumps(shown, default=str, ensure_ascii=False)
+
+    return render
+
+
+def _text_renderer(*, has_time: bool) -> Renderer:
     def render(_: Any, __: str, fields: EventFields) -> str:
         rest = dict(fields)
         words = [f"{rest.pop('level'):<7}", str(rest.pop("event"))]

@@ -181,11 +181,18 @@ class Route:
             state=self._shown_state(),
             problem=self.problem,
             sim=None if session is None else session.sim,
-            link=self._link if session is not None else None,
+            link=self._shown_link(),
             is_sending=self._is_sending,
             is_paused=self.is_paused,
             balance=self._balance,
         )
+
+    def _shown_link(self) -> Link | None:
+        """As it was told last, with what changes too often to be told: how full the modem's memory is."""
+        if self._session is None or self._link is None:
+            return None
+        now = self._session.link
+        return replace(self._link, storage_used=now.storage_used, storage_total=now.storage_total)
 
     def is_without_sim(self) -> bool:
         """Whether it is certain that there is no SIM."""

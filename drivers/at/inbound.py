@@ -67,6 +67,7 @@ class Inbound:
         self._acknowledgements = 0
         self._sweeps_soon = False
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._undeletable: set[tuple[str, int]] = set()
         self._has_read_report = False
         self._is_list_broken = False
 
@@ -252,7 +253,11 @@ class Inbound:
         if not await self._is_selected(item.memory):
             return
         answer = await self._channel.exchange(commands.delete(item.stored.index))
-        if not answer.is_ok:
+        if answer.is_ok:
+            self._undeletable.discard(item.slot)
+        elif item.slot not in self._undeletable:
+            # Each sweep tries again; one line is enough.
+            self._undeletable.add(item.slot)
             self._log.warning(
                 "delete_failed", memory=item.memory, index=item.stored.index, result=answer.final.text[:40]
             )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +39,33 @@ def test_text_is_one_readable_line() -> None:
     assert line.split(" ", 1)[1] == 'info    route_state route=sim0 state="no service" n=3\n'
 
 
-def test_under_journald_there_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_under_journald_lines_have_a_priority_and_no_time(
+    log_format: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "log").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        logs.set_up("debug", log_format, stream=stream)
+        log = structlog.get_logger("test")
+        log.debug("a")
+        log.info("b")
+        log.warning("c")
+        try:
+            raise ValueError("x")
+        except ValueError:
+            log.exception("d")
+        logging.getLogger("library").error("e")
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert [line[:3] for line in lines[:4]] == ["<7>", "<6>", "<4>", "<3>"]
+    assert all(line.startswith("<3>") for line in lines[3:]), "a trace's lines have their event's priority"
+    assert '"time"' not in "".join(lines) and "20" not in "".join(lines[:3])
+
+
+def test_a_stream_that_is_not_the_journal_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    assert written("text").startswith("info ")
+    assert written("text").startswith("20")
 
 
 def test_json_is_one_object_per_line() -> None:

@@ -51,6 +51,9 @@ class Daemon:
     def write_config(self, config: dict[str, Any]) -> None:
         agent = {"state_dir": str(self.state), "clock": "trusted", "device_name": "prove", **config.get("agent", {})}
         lines = ["[agent]", *_keys(agent)]
+        for section in ("metrics", "alerts"):
+            if section in config:
+                lines += ["", f"[{section}]", *_keys(config[section])]
         for kind in ("route", "upstream"):
             for table in config.get(kind, []):
                 lines += ["", f"[[{kind}]]", *_keys(table)]

@@ -9,11 +9,14 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import reloads, runner, unattended_limits
+from tests.prove import alarms, doctors, idling, reloads, runner, unattended_limits
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
         "reload": reloads.prove,
+        "doctor": doctors.prove,
+        "idle": idling.prove,
+        "alerts": alarms.prove,
         "limits": unattended_limits.prove,
     }
 )
