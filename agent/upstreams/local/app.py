@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from agent.journal.schema import JournalError
 from agent.metrics.monitor import PATHS, Question
@@ -106,8 +105,7 @@ def _faults() -> dict[Any, Any]:
         if error.status_code == 404:
             return _said(request, f"The route {path} could not be found.", 404)
         if error.status_code == 405:
-            # The one that came with the error knows only the first route of the path.
-            allowed = ", ".join(_methods(request.app, request.url.path))
+            allowed = (error.headers or {})["Allow"]
             sentence = f"The {request.method} method is not supported for route {path}. Supported methods: {allowed}."
             return _said(request, sentence, 405, {"Allow": allowed})
         sentence = "The body cannot be read." if error.status_code == _UNREADABLE else str(error.detail)
@@ -118,12 +116,6 @@ def _faults() -> dict[Any, Any]:
         return _said(request, "Server Error", 500)
 
     return {Refused: refused, Invalid: invalid, JournalError: full, HTTPException: other, Exception: failed}
-
-
-def _methods(app: Any, path: str) -> list[str]:
-    """What may be done with a path."""
-    fitting = (route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path))
-    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 def _is_yazsana(request: Request) -> bool:

@@ -37,6 +37,7 @@ Answers = Mapping[int | str, Mapping[str, Any]]
 """Status → "model" and "description"."""
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Response]])
+_Serve = Callable[[Request], Awaitable[Response]]
 _Place = Literal["path", "query", "header"]
 
 
@@ -154,8 +155,11 @@ class Router:
         ]
 
     def routes(self) -> list[Route]:
-        """For Starlette, in the order of declaration."""
-        return [_route(operation) for operation in self.operations]
+        """For Starlette: one per path, those without parameters first, so that no name is taken for an id."""
+        paths: dict[str, dict[str, _Serve]] = {}
+        for operation in self.operations:
+            paths.setdefault(operation.path, {})[operation.method] = _serving(operation)
+        return [_route(path, serving) for path, serving in sorted(paths.items(), key=lambda one: "{" in one[0])]
 
     def _declare(
         self,
@@ -234,7 +238,22 @@ def _model(kind: Any) -> type[BaseModel] | None:
 # --- serving ----------------------------------------------------------------------------------------
 
 
-def _route(operation: Operation) -> Route:
+def _route(path: str, serving: Mapping[str, _Serve]) -> Route:
+    allowed = ", ".join(sorted(serving))
+
+    async def dispatch(request: Request) -> Response:
+        serve = serving.get(request.method)
+        if serve is None:
+            raise HTTPException(405, headers={"Allow": allowed})
+        return await serve(request)
+
+    route = Route(path, dispatch)
+    # All methods come here, where a path with a parameter would be tried else.
+    route.methods = None
+    return route
+
+
+def _serving(operation: Operation) -> _Serve:
     # Fetched once: this runs for each request.
     checks = [(one, TypeAdapter(one.kind).validate_python) for one in operation.parameters]
     admit, body, handler, request_name = operation.admit, operation.body, operation.handler, operation.request
@@ -261,10 +280,7 @@ def _route(operation: Operation) -> Route:
             raise Invalid(errors)
         return await handler(**arguments)
 
-    route = Route(operation.path, serve, methods=[operation.method], name=operation.handler.__name__)
-    # Starlette adds it to GET; the admission of an operation is for its own method.
-    route.methods = {operation.method}
-    return route
+    return serve
 
 
 def _given(request: Request, parameter: Parameter) -> str | None:

@@ -114,6 +114,26 @@ async def test_a_request_is_read_as_declared(method: str, path: str, more: Any, 
     assert (status, found) == expected
 
 
+async def test_a_name_is_not_taken_for_an_id_and_only_its_own_methods_are_allowed() -> None:
+    rows = Router("/rows")
+    for method in (rows.get, rows.delete):
+
+        @method("/{id}")
+        async def row(id: str) -> Response:
+            return JSONResponse(id)
+
+    @rows.get("/newest")
+    async def newest() -> Response:
+        return JSONResponse("the newest")
+
+    transport = httpx.ASGITransport(Starlette(routes=rows.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        assert (await client.get("/rows/newest")).json() == "the newest"
+        assert (await client.get("/rows/older")).json() == "older"
+        found = [await client.request(*call) for call in (("DELETE", "/rows/newest"), ("OPTIONS", "/rows/older"))]
+    assert [(one.status_code, one.headers["allow"]) for one in found] == [(405, "GET"), (405, "DELETE, GET")]
+
+
 async def test_who_is_not_admitted_is_told_before_the_body_is_looked_at() -> None:
     seen: list[tuple[str, str]] = []
 
