@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import agent
-from agent import operations_alerts, operations_local
+from agent import operations_alerts, operations_data, operations_local
 from agent.clock import iso_utc
 from agent.endpoint import Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
@@ -365,6 +365,7 @@ OPERATIONS: dict[str, Operation] = {
     "at": _at,
     "ussd": _ussd,
     "pin": _pin,
+    **operations_data.OPERATIONS,
     **operations_local.OPERATIONS,
     **operations_alerts.OPERATIONS,
 }

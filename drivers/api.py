@@ -267,8 +267,8 @@ class InboundPart:
     decoding, since a surrogate pair may be split; for "gsm7" too, since an escape may be, by the national language
     identifiers `tables` (locking, single), None where they are not known. `reference` is None for a single message.
     `scts` is the service centre's time stamp as ISO 8601 with its own offset, or None where it was garbage. `port`
-    and `source_port` are application ports. `replace_type` 1 to 7: it replaces the sender's last of that type. `waiting`
-    may come with a text of its own.
+    and `source_port` are application ports. `replace_type` 1 to 7: it replaces the sender's last of that type.
+    `waiting` may come with a text of its own.
     """
 
     iccid: str

@@ -13,6 +13,7 @@ from agent.cli import (
     PROGRAM,
     alerts,
     check,
+    data,
     decode,
     demo,
     doctor,
@@ -92,6 +93,8 @@ def _app() -> typer.Typer:
         ("at", routes.at),
         ("ussd", routes.ussd),
         ("pin", routes.pin),
+        ("backup", data.backup),
+        ("restore", data.restore),
         ("decode", decode.decode),
         ("install-service", install.install_service),
     ]

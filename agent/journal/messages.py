@@ -225,17 +225,25 @@ def fail_queued(connection: sqlite3.Connection, message_id: int, now: Instant, *
 
 
 def release(connection: sqlite3.Connection, message_ids: Sequence[int] | None, now: Instant) -> int:
-    """Let held messages go: those named, or all. Returns how many."""
+    """Let held messages go: those named, or all. Returns how many. One of which a part left keeps its SIM.
+
+    A report may have moved a held message of several parts on to "sending", where nothing is in the air.
+    """
     rows = connection.execute(
-        "SELECT id FROM message WHERE direction = 'outbound' AND state = 'held' ORDER BY id"
+        "SELECT id, EXISTS (SELECT 1 FROM attempt a WHERE a.message_id = m.id "
+        "AND a.outcome NOT IN ('not_sent', 'refused')) AS is_bound FROM message m WHERE direction = 'outbound' AND "
+        "(state = 'held' OR (state IN ('queued', 'sending') "
+        "AND EXISTS (SELECT 1 FROM part p WHERE p.message_id = m.id AND p.state = 'queued') "
+        "AND NOT EXISTS (SELECT 1 FROM part p WHERE p.message_id = m.id AND p.state IN ('sending', 'unknown')) "
+        "AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.message_id = m.id))) ORDER BY id"
     ).fetchall()
     wanted = None if message_ids is None else set(message_ids)
     released = 0
-    for (message_id,) in rows:
+    for message_id, is_bound in rows:
         if wanted is not None and message_id not in wanted:
             continue
         connection.execute("UPDATE message SET state = 'queued' WHERE id = ?", (message_id,))
-        requeue(connection, message_id, now=now, is_bound=False)
+        requeue(connection, message_id, now=now, is_bound=bool(is_bound))
         add_event(connection, now.utc_ms, "released", message_id=message_id, state=MessageState.QUEUED)
         released += 1
     return released

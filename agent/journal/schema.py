@@ -11,7 +11,7 @@ from pathlib import Path
 # Pages that were read stay in the kernel's cache too; the process's own is kept small (a Pi Zero 2 has 512 MB).
 _WRITER_CACHE_KIB = 768
 _READER_CACHE_KIB = 256
-_APPLICATION_ID = 0x50424A31
+APPLICATION_ID = 0x50424A31
 """Marks the file as a phonebridge journal ("PBJ1")."""
 
 
@@ -69,7 +69,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
     newest = steps[-1][0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if (version or connection.execute("SELECT 1 FROM sqlite_master").fetchone()) and owner != _APPLICATION_ID:
+    if (version or connection.execute("SELECT 1 FROM sqlite_master").fetchone()) and owner != APPLICATION_ID:
         raise JournalError(f"{path} is not a phonebridge journal; give another state_dir")
     if version > newest:
         raise JournalError(
@@ -95,7 +95,7 @@ def _apply(connection: sqlite3.Connection, number: int, script: str, now_ms: int
         journal_id = secrets.token_hex(8)
         birth = (
             f"INSERT INTO meta VALUES ('journal_id', '{journal_id}'), ('born_ms', '{int(now_ms)}');"
-            f"PRAGMA application_id = {_APPLICATION_ID};"
+            f"PRAGMA application_id = {APPLICATION_ID};"
         )
     try:
         connection.executescript(f"BEGIN IMMEDIATE;{script}\n{birth}PRAGMA user_version = {number};COMMIT;")

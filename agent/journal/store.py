@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_reader, connect_writer
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Journal:
         self._ballast = path.with_suffix(".ballast")
         self._inbox: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lock = Lock(path)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="journal-reader", initializer=self._open_reader)
         self._local = threading.local()
 
@@ -75,7 +77,12 @@ class Journal:
                 f"agent.state_dir {self.path.parent} cannot be made: {error.strerror}; "
                 "create it or choose one that this user may write"
             ) from error
-        self._connection = await self._loop.run_in_executor(None, connect_writer, self.path, now_ms)
+        self._lock.take()
+        try:
+            self._connection = await self._loop.run_in_executor(None, connect_writer, self.path, now_ms)
+        except BaseException:
+            self._lock.give_back()
+            raise
         self.keep_ballast()
         self._thread = threading.Thread(target=self._serve, name="journal-writer", daemon=True)
         self._thread.start()
@@ -87,6 +94,7 @@ class Journal:
             await self._loop.run_in_executor(None, self._thread.join)
             self._thread = None
             self._connection.close()
+            self._lock.give_back()
         self._readers.shutdown(wait=True)
 
     async def write(self, run: Callable[[sqlite3.Connection], T], *, patience_s: float = 0.0) -> T:
