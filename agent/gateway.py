@@ -276,6 +276,14 @@ class Gateway:
         await self.journal.write(lambda con: routing.set_paused(con, name, is_paused=is_paused))
         route.set_paused(is_paused)
 
+    async def restart(self, name: str) -> None:
+        """Restart a route's device. Raises: NoSuchRoute, DriverError."""
+        await self.route(name).restart()
+
+    async def ask_for_balance(self, name: str) -> None:
+        """Have a route ask for its balance. Raises: NoSuchRoute, DriverError."""
+        await self.route(name).ask_for_balance()
+
     async def device(self, upstream: str) -> UpstreamRow:
         """What the journal keeps of an upstream's device."""
         return await self.journal.read(lambda con: feeds.upstream(con, upstream))

@@ -31,6 +31,7 @@ from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.supervise import backoff_s
 from agent.watch import Watch
 from drivers.api import (
+    Attended,
     BalanceRead,
     Driver,
     DriverError,
@@ -146,6 +147,7 @@ class Route:
         self._balance: str | None = None
         self._breaker = Breaker()
         self._hurry = asyncio.Event()
+        self._restart = asyncio.Event()
         self._refused_since: float | None = None
         self._is_draining = False
         self._is_closing = False
@@ -220,6 +222,39 @@ class Route:
         if self._session is None:
             raise DriverError(f"route {self.name} has no open link now: {self.problem or self._state}")
         return await self._session.ussd(code, timeout_s)
+
+    async def ask_for_balance(self) -> None:
+        """Ask for the balance now; it shows in the view. Raises: DriverError with a sentence."""
+        if not isinstance(self._session, Attended):
+            raise DriverError(f"route {self.name} cannot be asked for a balance now")
+        await self._session.ask_for_balance()
+
+    async def restart(self) -> None:
+        """Restart the device where it can be, and open it anew; the part in flight ends first.
+
+        Raises: DriverError with a sentence.
+        """
+        session = self._session
+        if session is None:
+            self._hurry.set()
+            return
+        # Until the next session is up, or it refuses, nothing is claimed.
+        self._is_closing = True
+        self._outbox.wake()
+        try:
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self._idle.wait()
+            if isinstance(session, Attended):
+                await session.restart()
+        except SessionLost:
+            return  # it fell silent over it
+        except (DriverError, TimeoutError) as error:
+            self._is_closing = False
+            self._outbox.wake()
+            raise DriverError(str(error) or f"route {self.name} is still sending; try again") from error
+        _log.info("restart_asked", route=self.name)
+        if self._session is session:
+            self._restart.set()
 
     async def pins(self) -> dict[str, str]:
         """What is on record of the PIN, by ICCID or IMEI."""
@@ -304,6 +339,7 @@ class Route:
                 group.create_task(self._serve(session), name=f"session {self.name}")
                 group.create_task(self._send(session), name=f"send {self.name}")
                 group.create_task(self._settle_unknowns(session), name=f"settle {self.name}")
+                group.create_task(self._until_restart(), name=f"restart {self.name}")
         except ExceptionGroup as faults:
             known, other = faults.split((SessionLost, OpenError))
             if known is None or other is not None:
@@ -326,6 +362,11 @@ class Route:
                 async with asyncio.timeout(_LAST_OUTCOME_WAIT_S):
                     await self._idle.wait()
             raise
+
+    async def _until_restart(self) -> None:
+        self._restart.clear()
+        await self._restart.wait()
+        raise SessionLost("it was restarted, as somebody asked")
 
     async def _settle_leftovers(self) -> None:
         count = await self._journal.write(lambda con: dispatch.settle_leftovers(con, self._clock.now(), self.name))

@@ -31,7 +31,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class DriverError(Exception):
@@ -477,6 +477,20 @@ class Session(Protocol):
 
     async def close(self) -> None:
         """Release everything at once; never blocks on unsent data."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """What a session may offer beside, to a person who asks."""
+
+    async def restart(self) -> None:
+        """Restart the device, while no part is being sent. The session ends by it, or is ended by the caller.
+
+        Raises: DriverError where it refuses; SessionLost where it fell silent over it.
+        """
+
+    async def ask_for_balance(self) -> None:
+        """Ask for the balance now; it is told by `emit` as BalanceRead. Raises: DriverError with a sentence."""
 
 
 # --- finding hardware -------------------------------------------------------------------------------

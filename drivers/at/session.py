@@ -65,6 +65,8 @@ _FORBIDDEN = (
     (r"^D|\+CGDATA|^A$|^O\d?$|\+\+\+", "It would turn the line over to a call."),
 )
 
+_REBOOT_S = 10.0
+
 
 class AtSession:
     """See `drivers.api.Session`."""
@@ -176,6 +178,20 @@ class AtSession:
 
     async def ussd(self, code: str, timeout_s: float) -> Ussd:
         return await self._ussd.ask(code, timeout_s)
+
+    async def restart(self) -> None:
+        async with self._line:
+            for text in self._modem.profile.reboot:
+                answer = await self._channel.exchange(commands.raw(text, _REBOOT_S))
+                if answer.is_ok:
+                    return
+        raise DriverError("The modem refuses to be restarted.")
+
+    async def ask_for_balance(self) -> None:
+        if self._settings.balance_code is None:
+            raise DriverError("No balance_code is configured for this route.")
+        self._care.balances.pop(self._modem.sim.iccid, None)
+        await self._upkeep.ask_for_balance()
 
     async def close(self) -> None:
         await self._channel.close()

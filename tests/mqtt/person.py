@@ -25,6 +25,7 @@ class Person:
         self._also = also
         self._lock = threading.Lock()
         self._heard: list[tuple[float, str, bytes, bool]] = []
+        self._read: dict[str, list[dict[str, Any]]] = {}
         self._ready = threading.Event()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
@@ -60,14 +61,10 @@ class Person:
             return [payload for _, name, payload, _ in self._heard if name in (topic, f"{self.base}/{topic}")]
 
     def heard(self, topic: str) -> list[dict[str, Any]]:
-        """The same, read as JSON."""
-        return [json.loads(payload) for payload in self.raw(topic)]
-
-    def times(self, topic: str) -> list[tuple[float, dict[str, Any]]]:
-        """The same with `time.monotonic()` of each."""
-        with self._lock:
-            found = [(at, payload) for at, name, payload, _ in self._heard if name == f"{self.base}/{topic}"]
-        return [(at, json.loads(payload)) for at, payload in found]
+        """The same, read as JSON; each is read once."""
+        read = self._read.setdefault(topic, [])
+        read.extend(json.loads(payload) for payload in self.raw(topic)[len(read) :])
+        return read
 
     def statuses(self, job_id: str) -> list[str]:
         """The words heard of one job, oldest first."""

@@ -88,6 +88,8 @@ class Sender:
     begun: int = 0
     asked_at: dict[str, float] = field(default_factory=dict)
     repeats: int = 0
+    heard: int = 0
+    heard_at: float = 0.0
 
     def wave(self, size: int) -> None:
         for number in range(self.begun, min(self.count, self.begun + size)):
@@ -95,11 +97,14 @@ class Sender:
         self.begun = min(self.count, self.begun + size)
 
     def ask_again(self) -> None:
-        """What has no final status after a while is published once more, with the same id."""
-        now = time.monotonic()
-        ended = self.ended()
+        """What was not accepted after a while is published once more, with the same id; all that has not ended, when
+        nothing is heard any more: the broker may have lost a status with its own life."""
+        now, told = time.monotonic(), self.person.heard("status")
+        if len(told) != self.heard:
+            self.heard, self.heard_at = len(told), now
+        known = self.ended() if now - self.heard_at > self.again_s else {row["id"] for row in told}
         for job_id, at in list(self.asked_at.items()):
-            if job_id not in ended and now - at > self.again_s:
+            if job_id not in known and now - at > self.again_s:
                 self.repeats += 1
                 self._publish(job_id)
 

@@ -6,6 +6,8 @@ Its modules:
     words      messages, reports and routes as payloads; pure
     orders     what comes in: jobs, cancellations, releases, and what routes are to do
     retained   what is kept at the broker: routes, capacity
+    home_assistant  gateway and routes as devices of Home Assistant; pure
+    announcing tells Home Assistant of them, and takes away what is no more
     upstream   puts these together behind the contract
 
 The connection, topics and payloads are in `drivers/mqtt`, which pools use too.

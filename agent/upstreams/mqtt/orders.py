@@ -36,7 +36,8 @@ Do = Callable[[str, bytes], Awaitable[str | None]]
 class Orders:
     """Of one upstream. `problem` is one sentence while nothing can be accepted."""
 
-    def __init__(self, gateway: Gateway, name: str, own: Topics, do: Do) -> None:
+    def __init__(self, gateway: Gateway, name: str, own: Topics, do: Do, heard: Callable[[Received], None]) -> None:
+        """`heard` is given what is for somebody else."""
         self.problem: str | None = None
         self.accepted = 0
         self.refused = 0
@@ -44,20 +45,23 @@ class Orders:
         self._name = name
         self._topics = own
         self._do = do
+        self._heard = heard
 
     async def serve(self, link: Link) -> None:
         """Take what comes until the link is lost. Raises: LinkDown, JournalError."""
-        while True:
-            taken = await link.received()
-            for is_job, group in groupby(taken, self._is_job):
-                messages = list(group)
-                if is_job:
-                    await self._take_jobs(link, messages)
-                else:
-                    for message in messages:
-                        await self._take_other(link, message)
-                for message in messages:
-                    link.acknowledge(message)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for is_job, messages in groupby(await link.received(), self._is_job):
+                    await self._take(link, list(messages), group, is_job=is_job)
+
+    async def _take(self, link: Link, messages: list[Received], group: asyncio.TaskGroup, *, is_job: bool) -> None:
+        if is_job:
+            await self._take_jobs(link, messages)
+        else:
+            for message in messages:
+                await self._take_other(link, message, group)
+        for message in messages:
+            link.acknowledge(message)
 
     def _is_job(self, message: Received) -> bool:
         return message.topic == self._topics.send or self._topics.number_of(message.topic) is not None
@@ -124,7 +128,7 @@ class Orders:
 
     # --- what is not a job --------------------------------------------------------------------------
 
-    async def _take_other(self, link: Link, message: Received) -> None:
+    async def _take_other(self, link: Link, message: Received, group: asyncio.TaskGroup) -> None:
         if message.topic in (self._topics.cancel, self._topics.release):
             is_release = message.topic == self._topics.release
             try:
@@ -137,7 +141,15 @@ class Orders:
                 await self._tell(link, answer)
             return
         route = self._topics.route_of(message.topic)
-        if route is not None and (sentence := await self._do(route, message.payload)) is not None:
+        if route is None:
+            self._heard(message)
+        else:
+            # USSD and a restart take minutes; jobs do not wait for them.
+            group.create_task(self._carry_out(route, message.payload), name=f"{self._name} order")
+
+    async def _carry_out(self, route: str, payload: bytes) -> None:
+        sentence = await self._do(route, payload)
+        if sentence is not None:
             _log.warning("order_refused", upstream=self._name, route=route, reason=sentence)
 
     async def _take_back(self, job_id: str, *, is_release: bool) -> JobStatus | None:

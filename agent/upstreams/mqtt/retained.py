@@ -17,6 +17,7 @@ from agent.gateway import Gateway
 from agent.journal.listing import Filter
 from agent.model import Event, MessageState
 from agent.upstreams.mqtt import words
+from agent.upstreams.mqtt.announcing import Announcements
 from drivers.mqtt.link import Link, PublishRefused
 from drivers.mqtt.topics import Topics
 
@@ -89,11 +90,14 @@ class Today:
 class Retained:
     """Of one upstream."""
 
-    def __init__(self, gateway: Gateway, name: str, own: Topics, room_per_route: int) -> None:
+    def __init__(
+        self, gateway: Gateway, name: str, own: Topics, room_per_route: int, announcements: Announcements
+    ) -> None:
         self._gateway = gateway
         self._name = name
         self._topics = own
         self._room_per_route = room_per_route
+        self._announcements = announcements
         self._today = Today(gateway)
         self._told: dict[str, bytes] = {}
 
@@ -119,7 +123,10 @@ class Retained:
 
     async def _tell_routes(self, link: Link) -> None:
         for call in await self._today.read_on():
-            await self._publish(link, self._topics.calls, words.call(call.detail, call.route, call.at_ms))
+            found = words.call(call.detail, call.route, call.at_ms)
+            await self._publish(link, self._topics.calls, _json(found))
+            if (event := self._announcements.call_event(call.route, found)) is not None:
+                await self._publish(link, *event)
         queued = await self._gateway.queue_length()
         for view in self._gateway.route_views():
             tally = self._today.tallies.get(view.name, Tally())

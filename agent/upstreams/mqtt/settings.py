@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
+from agent import numbers
 from agent.config import ConfigError, secret
 from agent.upstreams.api import UpstreamSettings
 from drivers.mqtt import topics
@@ -53,6 +54,15 @@ def _readable_file(value: Path) -> Path:
     return value
 
 
+def _recipients(value: dict[str, str]) -> dict[str, str]:
+    for who, number in value.items():
+        try:
+            numbers.dialable(number, None)
+        except numbers.NotDialable as error:
+            raise ValueError(f"{who}: {error}") from error
+    return value
+
+
 _File = Annotated[Path | None, Check(_readable_file)]
 
 
@@ -75,6 +85,10 @@ class MqttSettings(UpstreamSettings):
     receive_maximum: Annotated[int, Ge(1), Le(1000)] = 100
     room_per_route: Annotated[int, Ge(1), Le(10_000)] = 20
     inbound: bool = True
+    home_assistant: bool = False
+    home_assistant_prefix: Annotated[str, Len(1, 200), Check(_path)] = "homeassistant"
+    home_assistant_recipients: Annotated[dict[str, str], Check(_recipients)] = field(default_factory=dict)
+    home_assistant_texts: bool = True
 
     def __post_init__(self) -> None:
         if (self.key_file is not None) and self.cert_file is None:

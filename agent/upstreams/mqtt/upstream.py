@@ -7,6 +7,8 @@ waits in the journal's feed until the broker has acknowledged it.
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import structlog
@@ -16,11 +18,13 @@ from agent.model import Message, Report
 from agent.supervise import backoff_s
 from agent.upstreams.api import LaneRefused, UpstreamDown, UpstreamSettings
 from agent.upstreams.mqtt import words
+from agent.upstreams.mqtt.announcing import Announcements
 from agent.upstreams.mqtt.orders import Orders
 from agent.upstreams.mqtt.retained import Retained
 from agent.upstreams.mqtt.settings import MqttSettings, broker, topics_of
+from drivers.api import DriverError
 from drivers.mqtt import topics
-from drivers.mqtt.link import Link, LinkDown, LinkRefused, PublishRefused
+from drivers.mqtt.link import Link, LinkDown, LinkRefused, PublishRefused, Received
 
 _log = structlog.get_logger("mqtt")
 
@@ -49,8 +53,9 @@ class MqttUpstream:
         self._name = settings.name or self.kind
         self._topics = topics_of(settings, gateway.settings.device_name)
         self._broker = broker(settings, self._topics)
-        self._orders = Orders(gateway, self._name, self._topics, self._do)
-        self._retained = Retained(gateway, self._name, self._topics, settings.room_per_route)
+        self._orders = Orders(gateway, self._name, self._topics, self._do, self._hear)
+        self._announcements = Announcements(gateway, self._name, self._topics, settings, self.identity())
+        self._retained = Retained(gateway, self._name, self._topics, settings.room_per_route, self._announcements)
         self._link: Link | None = None
         self._failures = 0
         self._flaps = 0
@@ -80,7 +85,10 @@ class MqttUpstream:
 
     async def deliver(self, inbound: Message) -> None:
         slots = {view.name: view.sim_slot for view in self._gateway.route_views()}
-        await self._publish(self._topics.inbox, words.inbox(inbound, slots.get(inbound.route or "")).encode())
+        found = words.inbox(inbound, slots.get(inbound.route or ""))
+        await self._publish(self._topics.inbox, found.encode())
+        if (event := self._announcements.sms_event(inbound.route, json.loads(found.encode()))) is not None:
+            await self._publish(*event)
 
     def status(self) -> dict[str, str | int | float | bool | None]:
         return {
@@ -102,7 +110,8 @@ class MqttUpstream:
     async def _serve(self, link: Link) -> None:
         """Raises: ExceptionGroup with LinkDown in it, once the link is lost."""
         self._session = "resumed" if link.is_resumed else "new"
-        await link.subscribe(self._topics.for_gateway)
+        birth = self._announcements.birth_topic
+        await link.subscribe(self._topics.for_gateway if birth is None else (*self._topics.for_gateway, birth))
         await link.publish(self._topics.availability, topics.ONLINE, is_retained=True)
         _log.info("broker_connected", upstream=self._name, broker=self._broker.address, session=self._session)
         self._link = link
@@ -115,6 +124,7 @@ class MqttUpstream:
                 group.create_task(link.lost(), name=f"{self._name} link")
                 group.create_task(self._orders.serve(link), name=f"{self._name} orders")
                 group.create_task(self._retained.serve(link), name=f"{self._name} states")
+                group.create_task(self._announcements.serve(link), name=f"{self._name} announcements")
         except asyncio.CancelledError:
             await self._say_goodbye(link)
             raise
@@ -170,13 +180,24 @@ class MqttUpstream:
     async def _do(self, route: str, payload: bytes) -> str | None:
         """What a route is to do; a sentence where it is not done."""
         order = payload.decode(errors="replace").strip().lower()
-        if order not in ("pause", "resume"):
-            return f'"{order[:40]}" is nothing a route can do; it can "pause" and "resume"'
+        gateway = self._gateway
+        orders: dict[str, Callable[[], Awaitable[None]]] = {
+            "pause": lambda: gateway.pause(route, is_paused=True),
+            "resume": lambda: gateway.pause(route, is_paused=False),
+            "reset": lambda: gateway.restart(route),
+            "balance": lambda: gateway.ask_for_balance(route),
+        }
+        if order not in orders:
+            return f'"{order[:40]}" is nothing a route can do; it can {", ".join(orders)}'
         try:
-            await self._gateway.pause(route, is_paused=order == "pause")
-        except NoSuchRoute as error:
+            await orders[order]()
+        except (NoSuchRoute, DriverError) as error:
             return str(error)
         return None
+
+    def _hear(self, message: Received) -> None:
+        if message.topic == self._announcements.birth_topic and message.payload == topics.ONLINE:
+            self._announcements.born()
 
 
 def _first(group: BaseExceptionGroup[LinkDown]) -> LinkDown:

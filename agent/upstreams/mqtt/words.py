@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 
 from agent.clock import iso_utc
@@ -103,17 +102,16 @@ def inbox(message: Message, sim_slot: int | None, *, with_text: bool = True) -> 
     )
 
 
-def call(detail: str | None, route: str | None, at_ms: int) -> bytes:
+def call(detail: str | None, route: str | None, at_ms: int) -> dict[str, str | bool | None]:
     """An incoming call, from its line of history ("<number>[, rejected]")."""
     number, _, end = (detail or "").partition(", ")
     is_withheld = not number.lstrip("+").isdigit()
-    found = {
+    return {
         "from": None if is_withheld else number,
         "rejected": end == "rejected",
         "route": route,
         "at": iso_utc(at_ms),
     }
-    return json.dumps(found, separators=(",", ":")).encode()
 
 
 def route_state(
