@@ -34,6 +34,7 @@ _SLICES = {
     "devices": r"^/api/(devices|webhooks)",
     "accounts": r"^/api/(?!sms|devices|webhooks)",
     "yazsana": r"^/yazsana/",
+    "smsgate": r"^/3rdparty/",
 }
 
 

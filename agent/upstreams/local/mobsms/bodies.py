@@ -248,7 +248,12 @@ class DefaultDevice(Body):
 class RegisterDevice(Body):
     """POST /api/devices, ours."""
 
-    device_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_chosen)]
+    # The pattern is described only: `_chosen` says better what is wrong.
+    device_id: Annotated[
+        str,
+        Field(min_length=1, max_length=255, json_schema_extra={"pattern": r"^(?!route:|active$|[0-9]+$)"}),
+        AfterValidator(_chosen),
+    ]
     device_name: Name
     phone_number: str | None = Field(default=None, max_length=32)
     pool: str | None = Field(default=None, max_length=64)
