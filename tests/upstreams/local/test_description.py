@@ -76,6 +76,13 @@ async def test_every_documented_answer_fits_the_generated_schema(description: di
         assert _faults(description, schema, example) == [], (method, path)
 
 
+async def test_the_event_stream_is_described_by_its_events(description: dict[str, Any]) -> None:
+    content = description["paths"]["/api/devices/{id}/events"]["get"]["responses"]["200"]["content"]
+    schema = content["text/event-stream"]["schema"]
+    assert _faults(description, schema, {"event": "message", "data": '{"pending": 1}'}) == []
+    assert _faults(description, schema, {"event": "other", "data": "x"})
+
+
 async def test_every_operation_says_what_a_key_needs(description: dict[str, Any]) -> None:
     private = {
         (method.upper(), path.removeprefix("/api"))

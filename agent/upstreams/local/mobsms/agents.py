@@ -169,7 +169,7 @@ def _add_remote(router: Router, local: Local) -> None:
 
     @router.get(
         "/devices/{id}/events",
-        response_model=str,
+        response_model=documents.WakeUp,
         media_type="text/event-stream",
         responses=documents.MISSING,
         tags=["Remote agents"],

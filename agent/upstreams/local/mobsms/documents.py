@@ -281,3 +281,10 @@ class Taken(BaseModel):
     status: Status
     direction: Literal["inbound"]
     created_at: Time
+
+
+class WakeUp(BaseModel):
+    """One event of the stream. `data` is JSON: {"pending": how many messages wait}."""
+
+    event: Literal["message"]
+    data: str
