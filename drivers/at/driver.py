@@ -171,7 +171,9 @@ class AtDriver:
         if rung is None:
             return False
         await context.emit(RecoveryStep(rung.value, f"{trouble.value} {SENTENCES[rung]}"))
-        await rungs.carry_out(rung, settings, device, self._roots, context.route)
+        problem = await rungs.carry_out(rung, settings, device, self._roots, context.route)
+        if problem is not None and rung is Rung.USB:
+            await context.emit(RecoveryStep(rung.value, problem))
         return rung is not Rung.ALERT
 
     async def _connect(self, settings: AtSettings, route: str) -> Channel:

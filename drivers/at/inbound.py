@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from drivers.api import Emit, Event, OpenContext, StatusReport, Swept
-from drivers.at import commands, events, routing, startup, storage
+from drivers.at import commands, events, routing, sim_slot, startup, storage
 from drivers.at.channel import Channel, CommandTimeout
 from drivers.at.commands import Stored
 from drivers.at.parser import Line
@@ -30,6 +30,10 @@ _LIST_PER_MESSAGE_S = 0.5
 
 _REMEMBERED = 4096
 """Slots of which we know what they held; more than any SIM and modem have."""
+
+
+Kept = OrderedDict[tuple[str, int], bytes]
+"""Digest of what was handed over, by memory and index, as long as it may still lie there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +52,14 @@ class _Found:
     def digest(self) -> bytes:
         return hashlib.blake2b(self.stored.pdu.upper().encode(), digest_size=16).digest()
 
-    @property
-    def slot(self) -> tuple[str, int]:
-        return self.memory, self.stored.index
-
 
 class Inbound:
     """The reading side of one session. `line` is held around each group of commands."""
 
-    def __init__(self, channel: Channel, modem: Modem, context: OpenContext, line: asyncio.Lock) -> None:
+    def __init__(
+        self, channel: Channel, modem: Modem, context: OpenContext, line: asyncio.Lock, kept: Kept | None = None
+    ) -> None:
+        """`kept` outlives the session where two SIMs share the modem's own memory."""
         self.wanted = asyncio.Event()
         self._channel = channel
         self._modem = modem
@@ -66,7 +69,7 @@ class Inbound:
         self._places: deque[_Place] = deque()
         self._acknowledgements = 0
         self._sweeps_soon = False
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._kept: Kept = OrderedDict() if kept is None else kept
         self._undeletable: set[tuple[str, int]] = set()
         self._has_read_report = False
         self._is_list_broken = False
@@ -81,7 +84,7 @@ class Inbound:
             self.sweep_soon()
             return
         # Something new is there, even if it looks like what was there before.
-        self._kept.pop((place.memory, place.index), None)
+        self._kept.pop(self._slot(place.memory, place.index), None)
         self._places.append(_Place(place.memory, place.index, line.name == "+CDSI"))
         self.wanted.set()
 
@@ -229,8 +232,11 @@ class Inbound:
         """Hand over, then delete what was kept; what `emit` refused stays where it is."""
         # An indication that a sweep has already served may name a slot that is full again, as its own indication does:
         # deleted twice, the second time takes what arrived in between, unread.
-        found = list({item.slot: item for item in found}.values())
+        found = list({self._slot(item.memory, item.stored.index): item for item in found}.values())
         fresh = [item for item in found if not self._is_kept(item)]
+        if fresh:
+            # After the reading: a restart between the two would have it look like this SIM's.
+            await self._verify_sim()
         told = [events.decode(self._modem.sim.iccid, item.stored.pdu) for item in fresh]
         refused = await emit_all(self._context.emit, told)
         for item, event, error in zip(fresh, told, refused, strict=True):
@@ -240,6 +246,7 @@ class Inbound:
                     await self._prove_stored_reports()
         kept = [item for item in found if self._is_kept(item)]
         if kept:
+            await self._verify_sim()
             async with self._line:
                 self._distrust_selection()
                 for item in kept:
@@ -248,26 +255,38 @@ class Inbound:
             if error is not None:
                 raise error
 
+    async def _verify_sim(self) -> None:
+        """Of two SIMs, the other one's messages are not this one's to take or delete. Raises: SessionLost."""
+        if self._modem.slot_switch is not None:
+            async with self._line:
+                await sim_slot.verify(self._channel, self._modem.slot_switch, self._modem.slot)
+
     async def _delete(self, item: _Found) -> None:
         """Delete; where that fails, the next sweep tries again and nobody is told of the message twice."""
         if not await self._is_selected(item.memory):
             return
         answer = await self._channel.exchange(commands.delete(item.stored.index))
+        slot = self._slot(item.memory, item.stored.index)
         if answer.is_ok:
-            self._undeletable.discard(item.slot)
-        elif item.slot not in self._undeletable:
+            self._undeletable.discard(slot)
+        elif slot not in self._undeletable:
             # Each sweep tries again; one line is enough.
-            self._undeletable.add(item.slot)
+            self._undeletable.add(slot)
             self._log.warning(
                 "delete_failed", memory=item.memory, index=item.stored.index, result=answer.final.text[:40]
             )
 
     def _is_kept(self, item: _Found) -> bool:
         """Tell whether this was handed over before: its deletion failed, or did nothing though it was confirmed."""
-        return self._kept.get(item.slot) == item.digest
+        return self._kept.get(self._slot(item.memory, item.stored.index)) == item.digest
+
+    def _slot(self, memory: str, index: int) -> tuple[str, int]:
+        """Name a slot for good: each SIM has a memory of its own, and they share the modem's."""
+        is_shared = self._modem.slot is None or memory != "SM"
+        return memory if is_shared else f"{memory}/{self._modem.slot}", index
 
     def _remember(self, item: _Found) -> None:
-        self._kept[item.slot] = item.digest
+        self._kept[self._slot(item.memory, item.stored.index)] = item.digest
         if len(self._kept) > _REMEMBERED:
             self._kept.popitem(last=False)
 

@@ -1,4 +1,4 @@
-"""Where modems may be, who holds a port, and how a USB device is reset: knows /sys, /dev and /proc, opens no port.
+"""Where modems may be, and who holds a port: knows /sys, /dev and /proc, opens no port.
 
 The three roots are parameters, so that a made tree serves as well as a real one.
 """
@@ -6,8 +6,6 @@ The three roots are parameters, so that a made tree serves as well as a real one
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import os
 import time
 from contextlib import suppress
@@ -24,14 +22,11 @@ _MAX_DEPTH = 8
 _LOOK_S = 0.25
 _NETWORK_PAUSE_S = 1.0
 _YOUNG_S = 5.0
-_UNAUTHORIZED_S = 1.0
 _MASS_STORAGE, _VENDOR = "08", "ff"
 _MOBILE_BROADBAND = {"02", "ff"}
 """bInterfaceClass, as /sys writes it: communications (MBIM) and vendor specific (QMI, and AT ports)."""
-_USBDEVFS_RESET = 0x5514
-"""_IO('U', 20) of linux/usbdevice_fs.h."""
 
-_MODEM_MAKERS = {
+MODEM_MAKERS = {
     "12d1": "Huawei", "19d2": "ZTE", "1199": "Sierra", "2c7c": "Quectel", "1e0e": "SIMCom", "1bc7": "Telit",
     "2cb7": "Fibocom", "1546": "u-blox", "1e2d": "Cinterion", "1bbb": "Alcatel", "2001": "D-Link", "0af0": "Option",
 }  # fmt: skip
@@ -142,11 +137,11 @@ def portless(roots: Roots) -> list[Portless]:
     found = []
     for device in sorted((roots.sys / "bus" / "usb" / "devices").glob("*")):
         vendor = _read(device / "idVendor")
-        if vendor not in _MODEM_MAKERS or any(device.glob("*/tty*")) or any(device.glob("*/*/tty*")):
+        if vendor not in MODEM_MAKERS or any(device.glob("*/tty*")) or any(device.glob("*/*/tty*")):
             continue
         classes = {_read(file) for file in device.glob("*:*/bInterfaceClass")}
         usb_id = f"{vendor}:{_read(device / 'idProduct')}"
-        named = f"{_MODEM_MAKERS[vendor]} ({usb_id})"
+        named = f"{MODEM_MAKERS[vendor]} ({usb_id})"
         if (judged := _judge(named, usb_id, classes, has_network=any(device.glob("*:*/net")))) is not None:
             found.append(Portless(usb_id, named, *judged))
     return found
@@ -186,35 +181,6 @@ def usb_device(device: str, roots: Roots) -> Path | None:
         linked = [link for link in roots.dev.glob("tty*") if os.path.realpath(link) == os.path.realpath(device)]
         entry = roots.sys / "class" / "tty" / (linked[0].name if linked else "-")
     return _usb_parent(entry)
-
-
-async def reset_usb(device: str, roots: Roots) -> None:
-    """Take the device off the bus and put it back; by a reset where /sys may not be written.
-
-    Raises: OSError.
-    """
-    parent = usb_device(device, roots)
-    if parent is None:
-        raise FileNotFoundError(errno.ENOENT, "no USB device", device)
-    switch = parent / "authorized"
-    try:
-        switch.write_text("0")
-    except PermissionError:
-        number = Path("bus") / "usb" / f"{int(_read(parent / 'busnum')):03}" / f"{int(_read(parent / 'devnum')):03}"
-        await asyncio.to_thread(_reset, roots.dev / number)
-        return
-    try:
-        await asyncio.sleep(_UNAUTHORIZED_S)
-    finally:
-        switch.write_text("1")
-
-
-def _reset(node: Path) -> None:
-    descriptor = os.open(node, os.O_WRONLY)
-    try:
-        fcntl.ioctl(descriptor, _USBDEVFS_RESET, 0)
-    finally:
-        os.close(descriptor)
 
 
 def holder(device: str, roots: Roots) -> str | None:

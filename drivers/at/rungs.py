@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 
 import structlog
 
 from drivers.api import OpenError, SessionLost
-from drivers.at import commands, link, ports, profiles, startup
+from drivers.at import commands, link, ports, profiles, startup, usb_reset
 from drivers.at.channel import Channel, CommandTimeout
 from drivers.at.recovery import Rung
 from drivers.at.settings import AtSettings
 
 RADIO_PAUSE_S = 5.0
 """Between radio off and on: the network has to notice (modem.md 2.9)."""
+
+UNAUTHORIZED_S = 1.0
+"""What the kernel needs to take a device off the bus."""
 
 _AT_S = 5.0
 _REBOOT_S = 10.0
@@ -40,8 +44,8 @@ def available(settings: AtSettings, device: str, roots: ports.Roots) -> frozense
     return frozenset(found)
 
 
-async def carry_out(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> None:
-    """Do it. Never raises for what a sick modem or a missing permission does."""
+async def carry_out(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> str | None:
+    """Do it. Never raises for what a sick modem or a missing permission does; a sentence where it was not done."""
     try:
         async with asyncio.timeout(_TOTAL_S):
             match rung:
@@ -50,13 +54,37 @@ async def carry_out(rung: Rung, settings: AtSettings, device: str, roots: ports.
                 case Rung.RADIO | Rung.DEFAULTS | Rung.REBOOT:
                     await _on_modem(rung, settings, device, roots, route)
                 case Rung.USB:
-                    await ports.reset_usb(device, roots)
+                    await reset_usb(device, roots)
                 case Rung.POWER:
                     await _run(settings.power_cycle or ())
                 case Rung.ALERT:
                     pass
     except (OpenError, SessionLost, OSError, TimeoutError) as error:
         _log.info("rung_failed", route=route, rung=rung.value, reason=str(error))
+        return str(error) or "It took too long."
+    return None
+
+
+async def reset_usb(device: str, roots: ports.Roots, ioctl: usb_reset.Ioctl = fcntl.ioctl) -> None:
+    """Take the device off the bus and put it back; by a reset where /sys may not be written.
+
+    Raises: OSError, with the next step where it is a `usb_reset.NotReset`.
+    """
+    parent = ports.usb_device(device, roots)
+    switch = parent / "authorized" if parent is not None else None
+    try:
+        if switch is not None:
+            switch.write_text("0")
+    except OSError:
+        # Not ours to write, or gone: the reset says which.
+        switch = None
+    if switch is None:
+        await asyncio.to_thread(usb_reset.reset, device, roots, ioctl)
+        return
+    try:
+        await asyncio.sleep(UNAUTHORIZED_S)
+    finally:
+        switch.write_text("1")
 
 
 async def _on_modem(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> None:

@@ -23,7 +23,8 @@ _NAMES = {
     2: "packet-switched preferred",
     3: "circuit-switched preferred",
 }
-_CODES = frozenset({"CMS 17", "CMS 38", "CMS 41", "CMS 47", "CMS 500"})
+_CODES = frozenset({"CMS 500"})
+"""What modems say of it (modem.md 2.3 #11). A network that names its reason is not helped by another service."""
 
 
 _TEST = Request("AT+CGSMS=?", ("+CGSMS",), 5.0)

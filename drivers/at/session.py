@@ -98,7 +98,7 @@ class AtSession:
         self._taken = asyncio.Event()
         self._is_asking: asyncio.Task[None] | None = None
         self._boot_marks = urcs.RESTARTED | {mark.upper() for mark in modem.profile.boot_marks}
-        self._inbound = Inbound(channel, modem, context, self._line)
+        self._inbound = Inbound(channel, modem, context, self._line, turn.turns.kept if turn is not None else None)
         self._submission = submission.Submission(channel, modem, settings)
         self._service = Service(channel, context.memory, modem.sim.iccid)
         self._expects_late = context.leftover

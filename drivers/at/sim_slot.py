@@ -47,6 +47,18 @@ def slot_in(answer: Answer, switch: SimSwitch) -> int | None:
     return int(found[1]) - switch.first + 1 if found else None
 
 
+async def verify(channel: Channel, switch: SimSwitch | None, slot: int | None) -> None:
+    """Make sure that the SIM in use is still this one: a modem that restarted without a word may be back on another.
+
+    Raises: SessionLost, and the channel with it.
+    """
+    used = await in_use(channel, switch) if switch is not None else None
+    if used is not None and used != slot:
+        error = SessionLost(f"The modem went to its SIM {used} by itself.")
+        channel.fail(error)
+        raise error
+
+
 async def choose(channel: Channel, switch: SimSwitch, slot: int) -> None:
     """Put SIM `slot`, from 1, in use. Nothing may be in flight.
 

@@ -128,19 +128,11 @@ class Submission:
         return self._read_failure(answer, handed_over=True)
 
     async def _verify_slot(self) -> None:
-        """Make sure that the right SIM pays: a modem that restarted without a word may be back on its first.
-
-        Raises: NotReady; the session is lost then.
-        """
-        switch, slot = self._modem.slot_switch, self._modem.slot
+        """Make sure that the right SIM pays. Raises: NotReady; the session is lost then."""
         try:
-            used = await sim_slot.in_use(self._channel, switch) if switch is not None else slot
+            await sim_slot.verify(self._channel, self._modem.slot_switch, self._modem.slot)
         except SessionLost as error:
             raise NotReady(str(error)) from error
-        if used is not None and used != slot:
-            sentence = f"The modem went to its SIM {used} by itself."
-            self._channel.fail(SessionLost(sentence))
-            raise NotReady(sentence)
 
     def _read_failure(self, answer: Answer, *, handed_over: bool) -> Submitted:
         """Raise what the error says; the one error that means "sent" is returned as such."""

@@ -8,6 +8,7 @@ Knows neither AT nor ports.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -93,6 +94,8 @@ class Turns:
     is_clean: bool = False
     late: Submitted | SubmitError | None = None
     """An answer that was heard by the wrong SIM's route, for the one that it belongs to."""
+    kept: OrderedDict[tuple[str, int], bytes] = field(default_factory=OrderedDict)
+    """What was taken from the modem's own memory and may still lie there, see `inbound`."""
     _sims: dict[int, _Sim] = field(default_factory=dict)
     _waiting: dict[int, _Waiting] = field(default_factory=dict)
     _holder: int | None = None

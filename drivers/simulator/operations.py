@@ -82,8 +82,8 @@ def _faults(modem: Modem, _: Json) -> Json:
     return {"armed": armed, "known": known}
 
 
-def _reboot(modem: Modem, _: Json) -> Json:
-    modem.reboot("control")
+def _reboot(modem: Modem, request: Json) -> Json:
+    modem.reboot("control", is_silent=bool(request.get("silent")))
     return {}
 
 

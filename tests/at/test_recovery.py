@@ -181,19 +181,19 @@ def test_usb_power_is_switched_in_sys(tmp_path: Path) -> None:
     assert parent is not None and parent.name == "usb1-0"
     (parent / "authorized").write_text("1")
     seen: list[str] = []
-    real = ports._UNAUTHORIZED_S
-    ports._UNAUTHORIZED_S = 0.01
+    real = rungs.UNAUTHORIZED_S
+    rungs.UNAUTHORIZED_S = 0.01
     try:
 
         async def reset() -> None:
-            task = asyncio.create_task(ports.reset_usb(str(device), roots))
+            task = asyncio.create_task(rungs.reset_usb(str(device), roots))
             await asyncio.sleep(0)
             seen.append((parent / "authorized").read_text())
             await task
 
         asyncio.run(reset())
     finally:
-        ports._UNAUTHORIZED_S = real
+        rungs.UNAUTHORIZED_S = real
     assert seen == ["0"] and (parent / "authorized").read_text() == "1"
 
 

@@ -123,6 +123,23 @@ async def test_a_sim_rests_honestly_and_is_visited(simulator: Callable[..., Simu
         await until(has_come)
 
 
+async def test_what_lies_on_the_other_sim_is_not_taken_after_a_silent_reboot(
+    simulator: Callable[..., SimulatorProcess], tmp_path: Path
+) -> None:
+    modem = simulator("--personality", "generic", "--second-sim")
+    async with gateway_on(tmp_path, modem.ports[0], dwell_s=1.5, sweep_interval_s=1.0) as gateway:
+        # It stays on SIM 1, though it was taken in.
+        modem.control.fault("delete_fails", times=0, code=320)
+        modem.control.deliver("+491701234567", "once", iccid="8949000000000000000")
+        await until(lambda: modem.events("slot") and gateway.routes["sim1"].view().state is RouteState.READY)
+        modem.control.request("reboot", silent=True)
+        # Back on SIM 1 by itself, until somebody looks; then SIM 2 again, for what was its turn.
+        await until(lambda: len(modem.events("slot")) >= 3)
+        await until(lambda: gateway.routes["sim1"].view().state is RouteState.READY)
+        page = await gateway.page(Filter(states=(MessageState.RECEIVED,)), 1, 10)
+        assert [(message.route, message.text) for message in page.messages] == [("sim0", "once")]
+
+
 async def test_work_goes_in_batches(simulator: Callable[..., SimulatorProcess], tmp_path: Path) -> None:
     modem = simulator("--personality", "quectel", "--second-sim", "--noise", "0")
     async with gateway_on(tmp_path, modem.ports[0], visit_every_s=30.0) as gateway:
