@@ -69,7 +69,8 @@ class Assembly:
             ),
             *(
                 Wanted(f"route {one.name}", (one, _contents(one.driver), for_routes), partial(self._route, one, agent))
-                for one in config.routes
+                # What comes in stays on the SIM, and nothing goes out.
+                for one in (config.routes if self._gateway.degraded is None else ())
             ),
             Wanted("hooks", None, lambda: Piece(name="hooks", work={"hooks": self._gateway.hooks.run})),
             *(
@@ -87,7 +88,7 @@ class Assembly:
         paused = await gateway.journal.read(routing.paused)
         present = dict(gateway.routes)
         gateway.routes.clear()
-        gateway.routes.update({one.name: present[one.name] for one in config.routes})
+        gateway.routes.update({one.name: present[one.name] for one in config.routes if one.name in present})
         slots, open_routes = slots_of(config), open_routes_of(config)
         for name, route in gateway.routes.items():
             route.slot, route.takes_any = slots[name], name in open_routes

@@ -19,7 +19,8 @@ from agent.clock import Clock
 from agent.config import Config
 from agent.control import ControlServer
 from agent.gateway import Gateway
-from agent.journal import dispatch
+from agent.journal import damage, dispatch
+from agent.journal.damage import JournalDamaged
 from agent.journal.store import Journal
 from agent.masking import show_numbers
 from agent.reload import CLI_UPSTREAM, Reloader
@@ -47,14 +48,57 @@ async def run(config: Config, path: Path, *, ready: Callable[[], None] | None = 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = Clock(config.agent.clock)
-    journal = Journal(config.agent.state_dir / JOURNAL_FILE)
-    await journal.start(clock.utc_ms())
+    while not stop.is_set():
+        await _live(stop, config, clock, path, ready)
+    _log.info("stopped")
+
+
+async def _live(
+    stop: asyncio.Event, config: Config, clock: Clock, path: Path, ready: Callable[[], None] | None
+) -> None:
+    """Run on one journal until `stop`, or until that journal turns out to be damaged."""
+    journal = await opened(config.agent.state_dir / JOURNAL_FILE, clock)
+    end = asyncio.Event()
+    watchers = [
+        asyncio.create_task(_pass_on(event, end), name="end") for event in (stop, journal.damaged) if event is not None
+    ]
     try:
         gateway, assembly, made = await _assembled(config, journal, clock)
-        await _run_until(stop, gateway, assembly, made, config=config, path=path, ready=ready)
+        await _run_until(end, gateway, assembly, made, config=config, path=path, ready=ready)
+    except JournalDamaged:
+        pass  # met before anything ran: the next life sets it aside
     finally:
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
         await journal.close()
-        _log.info("stopped")
+
+
+async def opened(path: Path, clock: Clock) -> Journal:
+    """The journal, started; a damaged one is set aside, never deleted, and a new one stands in for it.
+
+    Raises: JournalError.
+    """
+    journal = Journal(path)
+    try:
+        await journal.start(clock.utc_ms())
+    except JournalDamaged as error:
+        await journal.close()
+        aside = await asyncio.to_thread(damage.set_aside, path, clock.utc_ms())
+        sentence = (
+            f"{error}; it is set aside as {aside.name}, nothing is sent and what comes in stays on the SIM until: "
+            "systemctl stop phonebridge; phonebridge recover; systemctl start phonebridge"
+        )
+        _log.error("degraded", reason=sentence)
+        journal = Journal(path)
+        await journal.start(clock.utc_ms())
+        await journal.stand_in(sentence)
+    return journal
+
+
+async def _pass_on(event: asyncio.Event, end: asyncio.Event) -> None:
+    await event.wait()
+    end.set()
 
 
 async def build(config: Config, journal: Journal, clock: Clock) -> Gateway:

@@ -33,6 +33,7 @@ from agent.journal.dispatch import RouteCall
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
 from agent.journal.messages import Acceptance, Idempotency, PreparedJob
+from agent.journal.schema import JournalError
 from agent.journal.store import Journal, JournalFull
 from agent.journal.upstream_pace import Pace
 from agent.metrics.monitor import Monitor
@@ -92,6 +93,11 @@ class Gateway:
         self._views: dict[str, int] = {}
         self._watchers: set[asyncio.Event] = set()
 
+    @property
+    def degraded(self) -> str | None:
+        """Why this gateway neither accepts nor sends, in a sentence with the next step: its journal was damaged."""
+        return self.journal.degraded
+
     # --- taking messages ----------------------------------------------------------------------------
 
     async def accept(
@@ -107,6 +113,8 @@ class Gateway:
         A job that can never be sent is accepted and FAILED with its reason, so that its origin is told; the
         others are unaffected. Raises: IdempotencyConflict, NotEnoughCredit, JournalError.
         """
+        if self.degraded is not None:
+            raise JournalError(self.degraded)
         if not self.journal.has_reserve:
             raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))

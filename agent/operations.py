@@ -176,6 +176,7 @@ async def _status(gateway: Gateway, _: Fields, __: Tell) -> Answer:
         "state_dir": str(gateway.settings.state_dir),
         "clock_is_right": gateway.clock.is_synchronised(),
         "reload": None if last is None else _outcome(last),
+        "degraded": gateway.degraded,
         "queued": sum(queued.values()),
         "held": await gateway.total(Filter(states=(MessageState.HELD,))),
         "routes": [

@@ -95,6 +95,7 @@ def _app() -> typer.Typer:
         ("pin", routes.pin),
         ("backup", data.backup),
         ("restore", data.restore),
+        ("recover", data.recover),
         ("decode", decode.decode),
         ("install-service", install.install_service),
     ]

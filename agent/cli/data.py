@@ -1,4 +1,4 @@
-"""Commands about the data as a whole: backup, restore."""
+"""Commands about the data as a whole: backup, restore, recover."""
 
 from __future__ import annotations
 
@@ -84,6 +84,52 @@ def restore(
         output.write(f"the journal that was there is now {done.aside}")
     output.write("start the daemon: systemctl start phonebridge")
     return Exit.OK
+
+
+def recover(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The damaged journal; the last one set aside without.")
+    ] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Save nothing: go on with the new, empty journal.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> int:
+    """Save what can be read of a damaged journal; stop the daemon first.
+
+    Messages that were open in it are held, for they may have been sent: see them with
+    `phonebridge messages --state held`, and let them go with `phonebridge release`. The damaged file stays.
+    """
+    from agent.journal import salvage  # noqa: PLC0415 - only here
+    from agent.journal.schema import JournalError  # noqa: PLC0415
+
+    journal = journal_of(config)
+    try:
+        if discard:
+            salvage.accept_loss(journal, Clock().utc_ms())
+            output.as_json({"discarded": True}) if as_json else output.write("the new journal is used from now on")
+            return Exit.OK
+        source = file or salvage.find_damaged(journal) or journal
+        if not source.is_file():
+            raise Fault(f"{source} is not there; nothing was set aside in {journal.parent}", Exit.USAGE)
+        done = salvage.recover(source, journal, Clock().utc_ms(), lambda saved: _show_saved(saved, as_json=as_json))
+    except JournalError as error:
+        raise Fault(str(error)) from error
+    except OSError as error:
+        raise Fault(f"{error.filename or journal}: {error.strerror}") from error
+    if as_json:
+        tables = [{"table": one.table, "rows": one.rows, "whole": one.is_whole} for one in done.tables]
+        output.as_json({"source": str(done.source), "tables": tables, "held": done.held})
+        return Exit.OK
+    output.write(f"recovered from {done.source}; {done.held} open message(s) are held until: phonebridge release")
+    output.write("start the daemon: systemctl start phonebridge")
+    return Exit.OK
+
+
+def _show_saved(saved: Any, *, as_json: bool) -> None:
+    if not as_json and (saved.rows or not saved.is_whole):
+        output.write(f"  {saved.table}: {saved.rows} row(s){'' if saved.is_whole else ', some are lost'}")
 
 
 def journal_of(config: Path | None) -> Path:

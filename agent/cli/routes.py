@@ -35,6 +35,8 @@ def status(as_json: AsJson = False, config: ConfigFile = None) -> int:
     )
     if found["reload"] is not None and found["reload"]["error"] is not None:
         output.write(f"the changed configuration is not used: {output.printable(found['reload']['error'])}")
+    if found["degraded"]:
+        output.write(found["degraded"])
     if found["held"]:
         output.write(f"{found['held']} message(s) are held; see: phonebridge messages --state held, then release")
     _show_routes(found["routes"])

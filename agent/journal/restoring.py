@@ -61,6 +61,8 @@ def put_in_place(fresh: Path, journal: Path, now_ms: int, word: str) -> Path | N
     _sync(fresh)
     aside = set_aside(journal, now_ms, word, is_kept=True) if journal.exists() else None
     fresh.replace(journal)
+    for mark in (".damaged", ".open"):
+        journal.with_suffix(mark).unlink(missing_ok=True)
     _sync(journal.parent)
     return aside
 
@@ -82,7 +84,8 @@ def set_aside(journal: Path, now_ms: int, word: str, *, is_kept: bool = False) -
     if is_kept:
         _twin(journal, aside)
     else:
-        journal.rename(aside)
+        with suppress(FileNotFoundError):
+            journal.rename(aside)
     _sync(journal.parent)
     return aside
 

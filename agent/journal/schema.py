@@ -25,12 +25,22 @@ class JournalError(Exception):
 def connect_writer(path: Path, now_ms: int) -> sqlite3.Connection:
     """The one connection that writes and checkpoints; creates and migrates the file.
 
-    Raises: JournalError.
+    A journal that is made gets its name when it is whole. Raises: JournalError, from the sqlite3.Error if any.
     """
+    if not path.exists():
+        making = path.with_name(path.name + ".making")
+        making.unlink(missing_ok=True)
+        _open(making, now_ms).close()
+        making.replace(path)
+    return _open(path, now_ms)
+
+
+def _open(path: Path, now_ms: int) -> sqlite3.Connection:
     try:
         connection = _connect(f"file:{path}", _WRITER_CACHE_KIB)
-        # Before the first table: pages that retention frees can be given back in small steps.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            # Before the first table: pages that retention frees can be given back in small steps.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -85,6 +95,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
             _apply(connection, number, script, now_ms)
     if version and path.stat().st_size < _VACUUM_AT_ONCE_OCTETS:
         # A journal made before 0.2 cannot give pages back until it is written anew, once. A large one only reuses them.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
 
 

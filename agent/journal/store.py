@@ -4,12 +4,13 @@ Writes are functions of a connection. The thread takes what is waiting, runs it 
 function in its own savepoint, so that one that raises undoes only itself) and commits once: that is the group
 commit by which several routes and reports share an fsync. `write` returns when the commit is on disk;
 `write_early` hands over the result before, with a future for the commit.
-This module knows no table.
+This module knows only the table `meta`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agent.journal import damage, renewal
+from agent.journal.damage import JournalDamaged
 from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_reader, connect_writer
 
@@ -58,6 +61,11 @@ class Journal:
         """Transactions that wrote something."""
         self.failures = 0
         """Transactions that could not be written."""
+        self.degraded: str | None = None
+        """Why this journal only stands in for one that was damaged: nothing is accepted or sent."""
+        self.damaged_by: str | None = None
+        self.damaged: asyncio.Event | None = None
+        """Set when a statement met a damaged page: the daemon must begin anew."""
         self.has_reserve = False
         """Whether the ballast is there. Without it only outcomes are written: nothing is accepted or sent."""
         self._ballast = path.with_suffix(".ballast")
@@ -68,8 +76,10 @@ class Journal:
         self._local = threading.local()
 
     async def start(self, now_ms: int) -> None:
-        """Open, migrate, and start the writing thread. Raises: JournalError."""
+        """Open, migrate, and start the writing thread. Raises: JournalDamaged where another journal may take the
+        place of the file; JournalError."""
         self._loop = asyncio.get_running_loop()
+        self.damaged = asyncio.Event()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         except OSError as error:
@@ -79,7 +89,7 @@ class Journal:
             ) from error
         self._lock.take()
         try:
-            self._connection = await self._loop.run_in_executor(None, connect_writer, self.path, now_ms)
+            self._connection = await self._loop.run_in_executor(None, self._open_writer, now_ms)
         except BaseException:
             self._lock.give_back()
             raise
@@ -94,6 +104,8 @@ class Journal:
             await self._loop.run_in_executor(None, self._thread.join)
             self._thread = None
             self._connection.close()
+            if not self.damaged_by:
+                damage.open_mark_of(self.path).unlink(missing_ok=True)
             self._lock.give_back()
         self._readers.shutdown(wait=True)
 
@@ -124,8 +136,22 @@ class Journal:
         return work.early, work.durable
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Run on a connection that sees the last commit and cannot write."""
-        return await self._loop.run_in_executor(self._readers, lambda: run(self._local.connection))
+        """Run on a connection that sees the last commit and cannot write. Raises: JournalDamaged; what `run` raises."""
+
+        def look() -> T:
+            try:
+                return run(self._local.connection)
+            except sqlite3.DatabaseError as error:
+                if damage.is_damage(error):
+                    raise self._damage(error) from error
+                raise
+
+        return await self._loop.run_in_executor(self._readers, look)
+
+    async def stand_in(self, sentence: str) -> None:
+        """This journal is in the place of a damaged one, until `phonebridge recover`."""
+        await self.write(lambda con: con.execute("INSERT OR REPLACE INTO meta VALUES ('degraded', ?)", (sentence,)))
+        self.degraded = sentence
 
     async def probe(self) -> None:
         """Returns when a reader and the writing thread both answer; writes nothing."""
@@ -177,13 +203,55 @@ class Journal:
 
     # --- the thread's side --------------------------------------------------------------------------
 
+    def _open_writer(self, now_ms: int) -> sqlite3.Connection:
+        damage.look_at_file(self.path)
+        was_closed = not damage.open_mark_of(self.path).exists()
+        is_behind = damage.is_wal_missing(self.path)
+        try:
+            connection = connect_writer(self.path, now_ms)
+            try:
+                damage.look_inside(connection, self.path, was_closed=was_closed)
+                row = connection.execute("SELECT value FROM meta WHERE key = 'degraded'").fetchone()
+                if is_behind:
+                    self._hold_what_is_behind(connection, now_ms)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.DatabaseError as error:
+            raise JournalDamaged(f"the journal {self.path} is damaged ({error})") from error
+        except JournalError as error:
+            if error.__cause__ is not None and damage.is_damage(error.__cause__):
+                raise JournalDamaged(f"the journal {self.path} is damaged ({error.__cause__})") from error
+            raise
+        self.degraded = None if row is None else str(row[0])
+        return connection
+
+    def _hold_what_is_behind(self, connection: sqlite3.Connection, now_ms: int) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        held = renewal.hold_open(
+            connection, now_ms, "the journal's last changes (-wal) are gone: it may have been sent"
+        )
+        connection.execute("COMMIT")
+        _log.error("wal_missing", file=str(self.path), held=held, next="look at them, then: phonebridge release")
+
+    def _damage(self, error: sqlite3.Error) -> JournalDamaged:
+        """Note for the next start that the file must be checked, and have the daemon begin anew. From any thread."""
+        if not self.damaged_by:
+            self.damaged_by = str(error)
+            damage.mark_of(self.path).touch()
+            _log.error("journal_damaged", file=str(self.path), error=str(error))
+            if self.damaged is not None:
+                self._loop.call_soon_threadsafe(self.damaged.set)
+        return JournalDamaged(f"the journal {self.path} is damaged ({error})")
+
     def _serve(self) -> None:
         while (first := self._inbox.get()) is not None:
             batch, is_last = self._transaction(first)
             self._loop.call_soon_threadsafe(self._settle, batch)
             if is_last:
                 break
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with contextlib.suppress(sqlite3.DatabaseError):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _transaction(self, first: _Work) -> tuple[list[_Work], bool]:
         batch: list[_Work] = []
@@ -214,14 +282,17 @@ class Journal:
     def _commit(self, changes_before: int) -> None:
         """One that wrote nothing, as a probe, costs the disk nothing and is not counted."""
         self._connection.execute("COMMIT")
-        self.commits += self._connection.total_changes > changes_before
+        if self._connection.total_changes > changes_before:
+            self.commits += 1
+            if self.commits == 1:
+                damage.open_mark_of(self.path).touch()
 
     def _run(self, work: _Work) -> None:
         self._connection.execute("SAVEPOINT work")
         try:
             work.result = work.run(self._connection)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF in _FULL:
+            if error.sqlite_errorcode & 0xFF in _FULL or damage.is_damage(error):
                 raise
             self._roll_back(work, error)
         except Exception as error:
@@ -259,6 +330,10 @@ class Journal:
                     self._connection.execute("ROLLBACK")
                 error = again
         self.failures += 1
+        if damage.is_damage(error):
+            for work in batch:
+                work.error = work.error or self._damage(error)
+            return
         _log.error("commit_failed", error=str(error))
         for work in batch:
             if work.error is None:

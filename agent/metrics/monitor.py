@@ -94,7 +94,7 @@ class Monitor:
     async def reasons(self) -> tuple[Reason, ...]:
         """Why messages do not flow now."""
         gateway = self._gateway
-        problem = await self.journal_problem()
+        problem = await self.journal_problem() or gateway.degraded
         if problem is None and not gateway.journal.has_reserve:
             problem = "the disk is full: nothing is accepted or sent until there is room again"
         upstreams = [look() for look in gateway.upstreams.values()]
