@@ -7,7 +7,7 @@ RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 PLOTS := .venv/.plots
 
-.PHONY: help install demo test lint format bench prove matrix packages clean
+.PHONY: help install demo test lint format bench prove matrix deb packages clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,9 @@ prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job
 
 matrix: $(TOOLS) ## every kind of modem under every fault, as a table (ARGS='--personality telit')
 	@$(PYTHON) -m tests.matrix $(ARGS)
+
+deb: $(TOOLS) ## Debian packages for amd64, arm64 and armhf, in dist/ (ARCH=armhf: one of them)
+	@$(PYTHON) scripts/deb.py $(ARCH)
 
 packages: ## Debian packages that the tests need
 	@scripts/packages.sh

@@ -12,6 +12,8 @@ need tshark tshark
 need strace strace
 need openssl openssl
 need chromium chromium
+need debootstrap debootstrap
+need systemd-analyze systemd
 if [ ! -x .venv/bin/python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 fi

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-import shutil
 import sqlite3
+import stat
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -89,7 +91,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
     if version == newest:
         return
     if version:
-        shutil.copyfile(path, path.with_suffix(f".before-{newest}.db"))
+        _copy(connection, path.with_suffix(f".before-{newest}.db"))
     for number, script in steps:
         if number > version:
             _apply(connection, number, script, now_ms)
@@ -97,6 +99,18 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
         # A journal made before 0.2 cannot give pages back until it is written anew, once. A large one only reuses them.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
+
+
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
+    """A whole journal, with what a power cut left in the WAL; the file itself need not have it."""
+    partial = target.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(partial)) as copy:
+        connection.backup(copy)
+    partial.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.rename(target)
 
 
 def _apply(connection: sqlite3.Connection, number: int, script: str, now_ms: int) -> None:

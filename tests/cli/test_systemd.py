@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -64,7 +63,6 @@ def test_the_package_brings_the_unit_along() -> None:
     assert files("agent").joinpath("units", "phonebridge.service").read_text() == UNIT.read_text()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_unit_is_correct_and_hardened(tmp_path: Path) -> None:
     unit = tmp_path / "phonebridge.service"
     unit.write_text(re.sub("^(Exec[A-Za-z]+)=.*", r"\1=/bin/true", UNIT.read_text(), flags=re.MULTILINE))

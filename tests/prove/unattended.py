@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import alarms, doctors, idling, reloads, runner, unattended_limits
+from tests.prove import alarms, doctors, idling, package, reloads, runner, unattended_limits
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
+        "package": package.prove,
         "reload": reloads.prove,
         "doctor": doctors.prove,
         "idle": idling.prove,
