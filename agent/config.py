@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from agent import plugins
+from agent import credentials, plugins
 from agent.alerts.settings import AlertSettings
 from agent.choice import Policy
 from agent.metrics.settings import MetricsSettings
@@ -219,7 +219,8 @@ def secret(value: Secret | None, file: Path | None, where: str) -> str | None:
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ConfigError(f"{where}_file: {file} cannot be read: {error.strerror}") from error
+        why = f"{error.strerror}{credentials.explained(file)}"
+        raise ConfigError(f"{where}_file: {file} cannot be read: {why}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}_file: {file} is not a text file") from error
 
@@ -317,7 +318,7 @@ def _build(settings: type[Any], table: dict[str, Any], where: str) -> Any:
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
 
     try:
-        return TypeAdapter(settings).validate_python(table)
+        return TypeAdapter(settings).validate_python(credentials.expanded(table))
     except ValidationError as error:
         faults = error.errors()
         # A misspelt key makes the right one missing: the spelling is the news.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -19,36 +20,25 @@ sys.path.remove(str(ROOT / "scripts"))
 AGAIN = "run: python scripts/lock.py"
 
 
-def _needed(name: str, seen: set[str]) -> set[str]:
-    """A distribution and what it requires without extras, as installed here."""
+def _needed(name: str, machine: str, python: str, seen: set[str]) -> set[str]:
+    """A distribution and all that it requires on that machine, by what is installed here. Extras are left out."""
     if name in seen:
         return seen
     seen.add(name)
+    there = {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine, "extra": ""}
     for line in requires(name) or []:
-        wanted, _, marker = line.partition(";")
-        if "extra" in marker or "win32" in marker or "emscripten" in marker or "implementation" in marker:
-            continue
-        if "python_version" in marker and not _holds(marker):
-            continue
-        found = re.match(r"[A-Za-z0-9._-]+", wanted.strip())
-        assert found is not None, line
-        _needed(re.sub(r"[-_.]+", "-", found[0]).lower(), seen)
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate(there):
+            _needed(canonicalize_name(wanted.name), machine, python, seen)
     return seen
-
-
-def _holds(marker: str) -> bool:
-    """`python_version < "3.13"` and the like, for the oldest Python that we know: what it needs may be too much later."""
-    found = re.search(r'python_version\s*(<=|<|>=|>)\s*["\'](\d+)\.(\d+)', marker)
-    assert found is not None, marker
-    mine, theirs = (3, 11), (int(found[2]), int(found[3]))
-    return {"<": mine < theirs, "<=": mine <= theirs, ">": mine > theirs, ">=": mine >= theirs}[found[1]]
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("architecture", list(MACHINES))
 def test_every_dependency_has_a_wheel_or_is_pure_python(architecture: str, python: str) -> None:
-    there = {wheel.name for wheel in wheels() if wheel.fits(MACHINES[architecture], python)}
-    needed = _needed("phonebridge", set()) - {"phonebridge"}
+    machine = MACHINES[architecture]
+    there = {wheel.name for wheel in wheels() if wheel.fits(machine, python)}
+    needed = _needed("phonebridge", machine, python, set()) - {"phonebridge"}
     assert needed - there == set(), f"no wheel for {architecture}, Python {python}; make it an extra, or {AGAIN}"
 
 

@@ -23,7 +23,9 @@ from agent.cli import (
     messages,
     output,
     reload,
+    reset,
     routes,
+    udev,
 )
 from agent.cli.exits import Exit, Fault, internal, say
 
@@ -98,6 +100,8 @@ def _app() -> typer.Typer:
         ("recover", data.recover),
         ("decode", decode.decode),
         ("install-service", install.install_service),
+        ("udev-rules", udev.udev_rules),
+        ("reset", reset.reset),
     ]
     for name, function in commands:
         app.command(name)(function)

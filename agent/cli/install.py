@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +21,16 @@ from agent.cli.exits import Exit, Fault
 from agent.cli.options import AsJson
 
 UNIT = "phonebridge.service"
+UNITS = (UNIT, "phonebridge-reset.path", "phonebridge-reset.service")
 USER = "phonebridge"
 _UNIT_DIR = Path("/etc/systemd/system")
 _COMMAND = Path("/usr/local/bin/phonebridge")
 _GOOD_PLACE = Path("/opt/phonebridge")
 # The unit's ProtectHome and PrivateTmp make these empty for the service.
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))
+
+# Where the Debian package has the same unit; one in /etc would hide it.
+_PACKAGED = Path("/usr/lib/systemd/system") / UNIT
 
 Runner = Callable[[Sequence[str]], None]
 
@@ -38,32 +42,44 @@ def install_service(
 ) -> int:
     """Install the systemd service and start it. Run as root, from a place that is not a home directory."""
     steps = _steps(may_start=not no_start)
-    unit = unit_text(_program())
+    units = {name: unit_text(name, _program()) for name in UNITS}
     if dry_run:
         if as_json:
-            output.as_json({"unit": unit, "commands": [" ".join(step) for step in steps], "installed": False})
+            output.as_json(
+                {
+                    "unit": units[UNIT],
+                    "units": units,
+                    "commands": [" ".join(step) for step in steps],
+                    "installed": False,
+                }
+            )
             return Exit.OK
-        output.write(f"# {_UNIT_DIR / UNIT}\n{unit}")
+        for name, text in units.items():
+            output.write(f"# {_UNIT_DIR / name}\n{text}")
         for step in steps:
             output.write(f"# {' '.join(step)}")
         return Exit.OK
+    if _PACKAGED.exists():
+        raise Fault(f"the Debian package has installed the service already; run: sudo systemctl enable --now {UNIT}")
     refuse_bad_place([Path(sys.prefix), Path(sys.base_prefix), Path(agent.__file__)])
     if os.geteuid() != 0:
         raise Fault(f"only root can install a service; run: sudo {_program()} install-service", Exit.USAGE)
     if shutil.which("systemctl") is None:
         raise Fault("this box has no systemd; start the daemon by other means: phonebridge run -c FILE")
-    install(unit, steps, _run)
+    install(units, steps, _run)
     if as_json:
-        output.as_json({"unit": unit, "commands": [" ".join(step) for step in steps], "installed": True})
+        output.as_json(
+            {"unit": units[UNIT], "units": units, "commands": [" ".join(step) for step in steps], "installed": True}
+        )
     else:
         output.write(_next(is_started=any("--now" in step for step in steps)))
     return Exit.OK
 
 
-def unit_text(program: Path) -> str:
-    """The unit, with the program that it starts."""
-    text = files("agent").joinpath("units", UNIT).read_text(encoding="utf-8")
-    return text.replace(f"={_GOOD_PLACE}/bin/phonebridge ", f"={program} ")
+def unit_text(name: str, program: Path) -> str:
+    """A unit, with the program that it starts."""
+    text = files("agent").joinpath("units", name).read_text(encoding="utf-8")
+    return text.replace(f"{_GOOD_PLACE}/bin/phonebridge ", f"{program} ")
 
 
 def refuse_bad_place(places: Sequence[Path]) -> None:
@@ -79,14 +95,15 @@ def refuse_bad_place(places: Sequence[Path]) -> None:
             )
 
 
-def install(unit: str, steps: Sequence[Sequence[str]], run: Runner, *, root: Path = Path("/")) -> None:
-    """Write the unit below `root` and run the steps. Raises: Fault."""
-    target = root / _UNIT_DIR.relative_to("/") / UNIT
+def install(units: Mapping[str, str], steps: Sequence[Sequence[str]], run: Runner, *, root: Path = Path("/")) -> None:
+    """Write the units below `root` and run the steps. Raises: Fault."""
+    folder = root / _UNIT_DIR.relative_to("/")
     command = root / _COMMAND.relative_to("/")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(unit, encoding="utf-8")
-        target.chmod(0o644)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in units.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).chmod(0o644)
         if not command.exists() and not command.is_symlink():
             command.parent.mkdir(parents=True, exist_ok=True)
             command.symlink_to(_program())
@@ -119,6 +136,7 @@ def _steps(*, may_start: bool) -> list[list[str]]:
         steps.append(["chown", f"root:{USER}", str(config.DEFAULT_PATH)])
         steps.append(["chmod", "0640", str(config.DEFAULT_PATH)])
     steps.append(["systemctl", "daemon-reload"])
+    steps.append(["systemctl", "enable", "--now", UNITS[1]])
     if may_start and _is_configured():
         steps.append(["systemctl", "enable", "--now", UNIT])
     else:

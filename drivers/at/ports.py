@@ -40,6 +40,8 @@ class Roots:
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
     proc: Path = Path("/proc")
+    requests: Path = Path("/run/phonebridge/reset")
+    """Where what needs root is asked for; see `privileged`."""
 
 
 def is_network(port: str) -> bool:

@@ -13,7 +13,7 @@ import fcntl
 import structlog
 
 from drivers.api import OpenError, SessionLost
-from drivers.at import commands, link, ports, profiles, startup, usb_reset
+from drivers.at import commands, link, ports, privileged, profiles, startup, usb_reset
 from drivers.at.channel import Channel, CommandTimeout
 from drivers.at.recovery import Rung
 from drivers.at.settings import AtSettings
@@ -53,10 +53,11 @@ async def carry_out(rung: Rung, settings: AtSettings, device: str, roots: ports.
                     await link.toggle_dtr(device)
                 case Rung.RADIO | Rung.DEFAULTS | Rung.REBOOT:
                     await _on_modem(rung, settings, device, roots, route)
-                case Rung.USB:
-                    await reset_usb(device, roots)
-                case Rung.POWER:
-                    await _run(settings.power_cycle or ())
+                case Rung.USB | Rung.POWER:
+                    # Of auto:IMEI root knows no device, and where nobody takes the request we try it ourselves.
+                    can_ask = rung is Rung.POWER or not settings.port.startswith(ports.AUTO_PREFIX)
+                    if not (can_ask and await privileged.ask(rung, route, roots.requests)):
+                        await carry_out_here(rung, settings, device, roots)
                 case Rung.ALERT:
                     pass
     except (OpenError, SessionLost, OSError, TimeoutError) as error:
@@ -85,6 +86,14 @@ async def reset_usb(device: str, roots: ports.Roots, ioctl: usb_reset.Ioctl = fc
         await asyncio.sleep(UNAUTHORIZED_S)
     finally:
         switch.write_text("1")
+
+
+async def carry_out_here(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots) -> None:
+    """Take a step of the bus or of the power in this process, with the rights that it has. Raises: OSError."""
+    if rung is Rung.USB:
+        await reset_usb(device, roots)
+    elif settings.power_cycle is not None:
+        await _run(settings.power_cycle)
 
 
 async def _on_modem(rung: Rung, settings: AtSettings, device: str, roots: ports.Roots, route: str) -> None:

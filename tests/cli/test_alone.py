@@ -162,10 +162,12 @@ def test_install_service_takes_opt() -> None:
 
 def test_install_writes_the_unit_and_runs_the_steps(tmp_path: Path) -> None:
     ran: list[list[str]] = []
-    unit = install.unit_text(Path("/opt/phonebridge/bin/phonebridge"))
-    install.install(unit, [["systemctl", "daemon-reload"]], lambda step: ran.append(list(step)), root=tmp_path)
+    units = {name: install.unit_text(name, Path("/srv/x/bin/phonebridge")) for name in install.UNITS}
+    install.install(units, [["systemctl", "daemon-reload"]], lambda step: ran.append(list(step)), root=tmp_path)
     written = tmp_path / "etc/systemd/system/phonebridge.service"
-    assert "ExecStart=/opt/phonebridge/bin/phonebridge run -c /etc/phonebridge/config.toml\n" in written.read_text()
+    assert "ExecStart=/srv/x/bin/phonebridge run -c /etc/phonebridge/config.toml\n" in written.read_text()
+    assert {path.name for path in written.parent.iterdir()} == set(install.UNITS)
+    assert [path.name for path in written.parent.iterdir() if "/opt/" in path.read_text()] == []
     assert written.stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "usr/local/bin/phonebridge").is_symlink()
     assert ran == [["systemctl", "daemon-reload"]]

@@ -16,7 +16,7 @@ COMMANDS = [
     "run", "demo", "check-config", "doctor", "status", "reload", "send", "messages", "inbox", "cancel", "resend",
     "release", "pause", "resume", "at", "ussd", "pin", "backup", "restore", "recover", "decode", "key new", "key list",
     "key revoke", "hooks list", "hooks replay", "hooks test", "hooks secret", "alerts", "alerts test",
-    "install-service",
+    "install-service", "udev-rules", "reset",
 ]  # fmt: skip
 
 

@@ -205,8 +205,9 @@ def _modem(root: CleanRoot, directory: Path) -> subprocess.Popen[bytes]:
     place = root.path / "run/modem/modem0"
     place.unlink(missing_ok=True)
     options = ("--link-dir", "/run/modem", "--radio-time", "0.1", "--report-delay", "0.1")
-    program = ("/opt/phonebridge/bin/python3", "-m", "drivers.simulator")
-    modem = root.start(*program, *options, log=directory / "modem.log", user="phonebridge")
+    venv = next((root.path / "opt/phonebridge").glob("*/pyvenv.cfg")).parent.name
+    program = f"/opt/phonebridge/{venv}/bin/python3"
+    modem = root.start(program, "-m", "drivers.simulator", *options, log=directory / "modem.log", user="phonebridge")
     wait_until("the emulated modem has a port", place.is_symlink, 30)
     return modem
 
