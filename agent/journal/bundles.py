@@ -106,10 +106,11 @@ def log(
 
 
 def outcomes(connection: sqlite3.Connection, since_ms: int) -> tuple[int, int]:
-    """How many of the newest messages since then failed, and how many were sent."""
+    """How many of the newest messages since then failed, and how many were sent. One that was refused before any SIM
+    tried it tells nothing of the gateway."""
     row = connection.execute(
-        "SELECT count(*) FILTER (WHERE state IN ('failed', 'expired')), "
-        "count(*) FILTER (WHERE state IN ('sent', 'delivered')) FROM (SELECT state, created_ms FROM message "
+        "SELECT count(*) FILTER (WHERE state IN ('failed', 'expired') AND iccid IS NOT NULL), "
+        "count(*) FILTER (WHERE state IN ('sent', 'delivered')) FROM (SELECT state, iccid, created_ms FROM message "
         f"WHERE direction = 'outbound' ORDER BY id DESC LIMIT {_MOST_RECENT}) WHERE created_ms >= ?",
         (since_ms,),
     ).fetchone()

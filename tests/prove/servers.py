@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import runner, servers_mqtt
+from tests.prove import runner, servers_client, servers_mqtt
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
+        "smsgate-client": servers_client.prove,
         "mqtt": servers_mqtt.prove,
         "mqtt-latency": servers_mqtt.prove_latency,
         "fairness": servers_mqtt.prove_fairness,

@@ -82,7 +82,7 @@ class Rig:
         headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **more.pop("headers", {})}
         answer = await self.http.request(method, path, json=body, headers=headers, **more)
         assert answer.headers["cache-control"] == "no-store"
-        return answer.status_code, answer.json()
+        return answer.status_code, answer.json() if answer.content else None
 
     async def data(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """The `data` of an answer that must be good."""
