@@ -56,6 +56,15 @@ class Alerts:
                 _log.error("alerts_not_kept", reason=str(error))
             await asyncio.sleep(settings.check_interval_s)
 
+    def documents(self) -> list[dict[str, str | int | None]]:
+        """What stands now but for muted kinds, as a broker gets it."""
+        device_name = self._gateway.settings.device_name
+        return [
+            Notice(alert.id, "raised", *alert.key, alert.sentence, alert.raised_ms).document(device_name)
+            for alert in self.active
+            if alert.kind not in self._settings.mute
+        ]
+
     async def standing(self) -> list[Alert]:
         """What stands now, oldest first, as it is kept."""
         return await self._gateway.journal.read(alerts.active)
@@ -113,6 +122,7 @@ class Alerts:
             sent = await self._sms_sent(now_ms)
             await telling.tell(self._gateway, self._settings, notice, sms_left=self._settings.sms_per_day - sent)
             await journal.write(partial(alerts.told, alert_id=alert.id, now_ms=now_ms, is_clear=is_clear))
+            self._gateway.committed()
 
     async def _sms_sent(self, now_ms: int) -> int:
         if not self._settings.sms_to:

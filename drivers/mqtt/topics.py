@@ -7,6 +7,8 @@
 <prefix>/<device>/status            what became of a job, JSON                from the gateway
 <prefix>/<device>/inbox             received messages, JSON                   from the gateway
 <prefix>/<device>/calls             incoming calls, JSON                      from the gateway
+<prefix>/<device>/alert             an alert raised or over, JSON             from the gateway
+<prefix>/<device>/alerts            what is wrong now, JSON                   retained
 <prefix>/<device>/availability      "online", "offline"                       retained, last will
 <prefix>/<device>/capacity          how many jobs there is room for, JSON     retained
 <prefix>/<device>/route/<name>/state    one route, JSON                       retained
@@ -74,6 +76,14 @@ class Topics:
     @property
     def calls(self) -> str:
         return f"{self.base}/calls"
+
+    @property
+    def alert(self) -> str:
+        return f"{self.base}/alert"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.base}/alerts"
 
     @property
     def availability(self) -> str:

@@ -220,6 +220,18 @@ async def test_received_messages_and_calls_are_published_once(stage: Stage) -> N
     ]  # fmt: skip
 
 
+async def test_alerts_are_told_and_what_is_wrong_now_is_kept(stage: Stage) -> None:
+    await stage.until(lambda: stage.last("alerts") == {"active": []})
+    watch = stage.box.gateway.alerts
+    watch.gave_up(3)
+    await watch.look()
+    await stage.until(lambda: stage.person.heard("alert"))
+    (told,) = stage.person.heard("alert")
+    assert (told["event"], told["state"], told["kind"]) == ("alert", "raised", "given_up")
+    await stage.until(lambda: stage.last("alerts")["active"])
+    assert stage.last("alerts")["active"][0]["id"] == told["id"]
+
+
 async def test_states_are_kept_at_the_broker_for_whoever_comes_later(stage: Stage) -> None:
     await stage.until(lambda: stage.last("capacity").get("free") == 20)
     await stage.say("send", _job("1"))

@@ -50,6 +50,7 @@ class _Receiver:
         self._ready.set()
         await asyncio.to_thread(self._stop.wait)
         await server.close()
+        server._socket.close()
 
     def count(self, state: str, kind: str) -> int:
         return sum(1 for one in self.got if (one["state"], one["kind"]) == (state, kind))
@@ -149,13 +150,18 @@ class _Scene:
         self._stage.server.enqueue(1, text="refused")
 
     def restart(self) -> None:
-        """What stands is not told again."""
-        before = len([one for one in self._receiver.got if one["state"] == "raised"])
+        """What stands is not told again: killed while a modem has no network, which still is so afterwards."""
+        before = self._receiver.count("raised", "no_network")
+        self._stage.modem.control.request("registration", modem=0, state=2)
+        wait_until("told of it", lambda: self._receiver.count("raised", "no_network") > before, _PATIENCE_S, 0.05)
+        raised = len([one for one in self._receiver.got if one["state"] == "raised"])
         self._stage.daemon.kill()
+        # As an owner has it: a start takes seconds, and those are no alert.
+        self._write(no_network_after_s=60.0, sim_blocked_after_s=60.0, upstream_down_after_s=60.0)
         self._stage.daemon.start()
-        wait_until("both routes are ready again", lambda: self._states() == ["ready", "ready"], _PATIENCE_S, 0.1)
+        wait_until("the other route is ready again", lambda: self._states()[1:] == ["ready"], _PATIENCE_S, 0.1)
         _hold(2.0)
-        self.storm = len([one for one in self._receiver.got if one["state"] == "raised"]) - before
+        self.storm = len([one for one in self._receiver.got if one["state"] == "raised"]) - raised
 
     def told(self) -> set[str]:
         return {kind for kind, is_received in self.received.items() if is_received}

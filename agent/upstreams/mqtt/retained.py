@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from agent.alerts.telling import Notice
 from agent.gateway import Gateway
 from agent.journal.listing import Filter
 from agent.model import Event, MessageState
@@ -29,6 +31,7 @@ _CAPACITY_PAUSE_S = 0.1
 _DAY_CHECK_S = 60.0
 _CHUNK = 1000
 _NEWEST_INBOUND = 50
+_MOST_NOTICES = 100
 
 
 @dataclass(slots=True)
@@ -100,18 +103,22 @@ class Retained:
         self._announcements = announcements
         self._today = Today(gateway)
         self._told: dict[str, bytes] = {}
+        self._notices: deque[Notice] = deque(maxlen=_MOST_NOTICES)
 
     async def serve(self, link: Link) -> None:
         """Publish what changes until the link is lost. Raises: LinkDown, JournalError."""
         self._told.clear()
+        self._notices.clear()
         changed = asyncio.Event()
         self._gateway.watch(changed)
+        self._gateway.alert_takers.append(self._notices.append)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tell_capacity(link), name=f"{self._name} capacity")
                 while True:
                     changed.clear()
                     await self._tell_routes(link)
+                    await self._tell_alerts(link)
                     await asyncio.sleep(_PAUSE_S)
                     try:
                         async with asyncio.timeout(_DAY_CHECK_S):
@@ -119,7 +126,14 @@ class Retained:
                     except TimeoutError:
                         pass  # the day may have ended
         finally:
+            self._gateway.alert_takers.remove(self._notices.append)
             self._gateway.unwatch(changed)
+
+    async def _tell_alerts(self, link: Link) -> None:
+        device_name = self._gateway.settings.device_name
+        while self._notices:
+            await self._publish(link, self._topics.alert, _json(self._notices.popleft().document(device_name)))
+        await self._keep(link, self._topics.alerts, _json({"active": self._gateway.alerts.documents()}))
 
     async def _tell_routes(self, link: Link) -> None:
         for call in await self._today.read_on():
@@ -167,5 +181,5 @@ class Retained:
             _log.warning("state_refused", upstream=self._name, reason=str(error))
 
 
-def _json(found: Mapping[str, str | int | bool | None]) -> bytes:
+def _json(found: Mapping[str, object]) -> bytes:
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
