@@ -13,14 +13,15 @@ from typing import Any
 
 import agent
 from agent import operations_alerts, operations_data, operations_local
+from agent.answers import event_fields, message_fields
 from agent.clock import iso_utc
 from agent.endpoint import Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
 from agent.journal.listing import Filter
-from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, is_ended
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Job, Message, MessageState, is_ended
 from agent.plan_view import described
 from agent.reload import Outcome
-from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell, time_of
+from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell
 from agent.route import RouteView
 
 CLI_UPSTREAM = "cli"
@@ -80,7 +81,7 @@ async def _follow(gateway: Gateway, message_id: int, tell: Tell) -> None:
             changed.clear()
             for event in await gateway.history(message_id):
                 if event.id > told:
-                    await tell(_event(event))
+                    await tell(event_fields(event))
                     told = event.id
             message = await gateway.message(message_id)
             if message is None or _has_ended(gateway, message):
@@ -123,14 +124,14 @@ async def _page(gateway: Gateway, fields: Fields, direction: str | None) -> Answ
         "page": page.page,
         "per_page": page.per_page,
         "total": page.total,
-        "messages": [{**_message(message), "waits_for": waits.get(message.id)} for message in page.messages],
+        "messages": [{**message_fields(message), "waits_for": waits.get(message.id)} for message in page.messages],
     }
 
 
 async def _one(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
     answer = await _found(gateway, fields.text("id"))
     answer["waits_for"] = (await gateway.waits([answer["id"]])).get(answer["id"])
-    answer["history"] = [_event(event) for event in await gateway.history(answer["id"])]
+    answer["history"] = [event_fields(event) for event in await gateway.history(answer["id"])]
     return answer
 
 
@@ -263,42 +264,7 @@ async def _found(gateway: Gateway, key: str) -> Answer:
     message = await gateway.message(key)
     if message is None:
         raise Refused(f"there is no message {key}; `phonebridge messages` lists them")
-    return _message(message)
-
-
-def _message(message: Message) -> Answer:
-    return {
-        "id": message.id,
-        "uid": message.uid,
-        "direction": message.direction,
-        "number": message.number,
-        "text": message.text,
-        "state": message.state.value,
-        "error": message.error,
-        "parts": message.parts,
-        "priority": message.priority,
-        "route": message.route,
-        "upstream": message.upstream,
-        "remote_id": message.remote_id,
-        "may_be_double": message.may_be_double,
-        "created_at": iso_utc(message.created_ms),
-        "sent_at": time_of(message.sent_ms),
-        "delivered_at": time_of(message.delivered_ms),
-        "kind": message.kind.value,
-        "details": message.details,
-    }
-
-
-def _event(event: Event) -> Answer:
-    return {
-        "id": event.id,
-        "at": iso_utc(event.at_ms),
-        "kind": event.kind,
-        "part": event.part,
-        "route": event.route,
-        "state": None if event.state is None else event.state.value,
-        "detail": event.detail,
-    }
+    return message_fields(message)
 
 
 def _route_view(view: RouteView, queued: int) -> Answer:
@@ -346,7 +312,9 @@ def _upstream_view(view: UpstreamView) -> Answer:
 async def _events(gateway: Gateway, fields: Fields, _: Tell) -> Answer:
     """The newest lines of everybody's history, oldest first."""
     limit = fields.number("limit", 50, 1, LONGEST_PAGE) or 1
-    return {"events": [{**_event(event), "message": event.message_id} for event in await gateway.newest_events(limit)]}
+    return {
+        "events": [{**event_fields(event), "message": event.message_id} for event in await gateway.newest_events(limit)]
+    }
 
 
 OPERATIONS: dict[str, Operation] = {

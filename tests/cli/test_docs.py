@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = [
     "run", "demo", "check-config", "doctor", "status", "reload", "send", "messages", "inbox", "cancel", "resend",
-    "release", "pause", "resume", "at", "ussd", "pin", "backup", "restore", "recover", "decode", "key new", "key list",
+    "release", "pause", "resume", "at", "ussd", "pin", "backup", "restore", "recover", "export",
+    "decode", "key new", "key list",
     "key revoke", "hooks list", "hooks replay", "hooks test", "hooks secret", "alerts", "alerts test",
     "install-service", "udev-rules", "reset",
 ]  # fmt: skip
