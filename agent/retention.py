@@ -7,6 +7,7 @@ day after one that jumped (DESIGN decision 10).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -26,6 +27,7 @@ _EVERY_S = 3_600.0
 # While something is sent a step is small and shares the next commit; else it may take some milliseconds of its own.
 _BUSY_ROWS, _BUSY_PAUSE_S, _BUSY_PATIENCE_S = 10, 0.5, 0.5
 _IDLE_ROWS, _IDLE_PAUSE_S = 100, 0.05
+_BUSY_FOR_S = 3.0
 # Free pages are used again; only where they are many is the file made smaller.
 _MANY_FREE_PAGES, _FREE_SHARE = 2_048, 0.25
 _PAGES_AT_ONCE = 64
@@ -60,6 +62,7 @@ class Retention:
         self._is_busy = is_busy
         self._seen = clock.now()
         self._not_before_boot_ms = 0
+        self._busy_until = 0.0
 
     async def run(self) -> None:
         await asyncio.sleep(_FIRST_S)
@@ -76,7 +79,7 @@ class Retention:
         limits = Limits(before, round(now_ms - self._undelivered_days * _DAY_MS), now_ms)
         place, gone = Place(), 0
         while True:
-            rows, patience_s = (_BUSY_ROWS, _BUSY_PATIENCE_S) if self._is_busy() else (_IDLE_ROWS, 0.0)
+            rows, patience_s = (_BUSY_ROWS, _BUSY_PATIENCE_S) if self._is_line_busy() else (_IDLE_ROWS, 0.0)
             batch = await self._journal.read(partial(retention.look, limits=limits, place=place, rows=rows))
             if batch is None:
                 break
@@ -114,4 +117,10 @@ class Retention:
             await self._breathe()
 
     async def _breathe(self) -> None:
-        await asyncio.sleep(_BUSY_PAUSE_S if self._is_busy() else _IDLE_PAUSE_S)
+        await asyncio.sleep(_BUSY_PAUSE_S if self._is_line_busy() else _IDLE_PAUSE_S)
+
+    def _is_line_busy(self) -> bool:
+        """Whether something is sent, or was a moment ago: between two messages is no slack."""
+        if self._is_busy():
+            self._busy_until = time.monotonic() + _BUSY_FOR_S
+        return time.monotonic() < self._busy_until

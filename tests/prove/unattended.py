@@ -10,6 +10,7 @@ from types import MappingProxyType
 import structlog
 
 from tests.prove import alarms, doctors, idling, package, reloads, runner, unattended_limits
+from tests.prove.unattended_data import prove_backup, prove_kills, prove_retention
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
@@ -19,6 +20,9 @@ CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
         "idle": idling.prove,
         "alerts": alarms.prove,
         "limits": unattended_limits.prove,
+        "retention": prove_retention,
+        "backup": prove_backup,
+        "data_kills": prove_kills,
     }
 )
 
