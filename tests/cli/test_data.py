@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from agent.cli.client import connected
+from agent.cli.exits import Fault
 from agent.cli.export import guarded
 from tests.cli.conftest import Cli, Running
 
@@ -93,3 +100,45 @@ def test_export_as_csv_and_as_json_lines(cli: Cli, daemon: Running, tmp_path: Pa
 )  # fmt: skip
 def test_no_cell_is_a_formula(value: object, cell: object) -> None:
     assert guarded(value) == cell
+
+
+def test_a_daemon_on_a_damaged_journal_runs_degraded_until_it_is_recovered(cli: Cli, tmp_path: Path) -> None:
+    arguments = _config(tmp_path)
+    journal = tmp_path / "own" / "journal.db"
+    with _running(arguments):
+        sent = cli("send", "+491701234567", "no route yet", "--json", *arguments)
+        assert sent.json["state"] == "failed"
+    with journal.open("r+b") as file:
+        file.write(b"garbage " * 12)
+    with _running(arguments):
+        status = cli("status", *arguments)
+        assert status.code == 0 and "phonebridge recover" in status.out
+        assert "journal.damaged-" in cli("status", "--json", *arguments).json["degraded"]
+        refused = cli("send", "+491701234567", "not now", *arguments)
+        assert refused.code == 1 and "phonebridge recover" in refused.err
+        assert "stop it first" in cli("recover", *arguments).err
+    assert cli("recover", *arguments).code == 0
+    with _running(arguments):
+        assert cli("status", "--json", *arguments).json["degraded"] is None
+        assert cli("messages", "--json", "--full", *arguments).json["messages"][0]["text"] == "no route yet"
+
+
+@contextlib.contextmanager
+def _running(arguments: tuple[str, str]) -> Iterator[None]:
+    log = Path(arguments[1]).with_suffix(".log")
+    with log.open("ab") as output:
+        process = subprocess.Popen([sys.executable, "-m", "agent.cli", "run", *arguments], stderr=output)
+    try:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                with connected(Path(arguments[1])) as link:
+                    link.ask("status")
+                break
+            except Fault:
+                assert time.monotonic() < until and process.poll() is None, log.read_text()
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0, log.read_text()
