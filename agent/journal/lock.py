@@ -18,7 +18,11 @@ class Lock:
 
     def take(self) -> None:
         """Raises: JournalError where another process has the journal."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            _leave_to_owner(descriptor, self._path.parent)
+        except OSError as error:
+            raise JournalError(f"{self._path} cannot be opened: {error.strerror}; mend its owner or mode") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -33,3 +37,10 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _leave_to_owner(descriptor: int, directory: Path) -> None:
+    """`sudo phonebridge restore` must not leave a file that the service cannot open."""
+    owner, own = directory.stat(), os.fstat(descriptor)
+    if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -103,9 +103,10 @@ class Journal:
             self._inbox.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
             self._thread = None
-            self._connection.close()
             if not self.damaged_by:
+                # Before the WAL goes with the connection: whoever is killed in between has lost nothing.
                 damage.open_mark_of(self.path).unlink(missing_ok=True)
+            self._connection.close()
             self._lock.give_back()
         self._readers.shutdown(wait=True)
 

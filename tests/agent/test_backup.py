@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -14,6 +15,7 @@ import pytest
 
 from agent.journal import copying, restoring
 from agent.journal.listing import Filter
+from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_writer
 from agent.journal.store import Journal
 from agent.model import Job, MessageState
@@ -157,3 +159,23 @@ def _journal_id(con: sqlite3.Connection) -> str:
 
 def _meta(con: sqlite3.Connection, key: str) -> str:
     return str(con.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+
+@pytest.mark.parametrize("work", ["restore", "lock"])
+def test_what_root_does_leaves_all_files_to_the_owner_of_the_directory(tmp_path: Path, work: str) -> None:
+    if os.geteuid() != 0:
+        # Whoever is not root can give nothing away, and owns what they make.
+        assert Path(tmp_path).stat().st_uid == os.geteuid()
+        return
+    journal, backup = tmp_path / "state" / "journal.db", tmp_path / "backup.db"
+    journal.parent.mkdir()
+    os.chown(journal.parent, 12345, 12345)
+    connect_writer(backup, 1).close()
+    if work == "restore":
+        restoring.restore(backup, journal, 1)
+    else:
+        lock = Lock(journal)
+        lock.take()
+        lock.give_back()
+    left = list(journal.parent.iterdir())
+    assert left and {path.stat().st_uid for path in left} == {12345}
