@@ -17,7 +17,7 @@ KINDS: dict[str, str] = {
     "queue": "A message has waited too long.",
     "credit": "The balance or credit of a route is low.",
     "disk": "The journal's disk is nearly full.",
-    "journal": "The journal does not answer, cannot be written, or has no reserve left.",
+    "journal": "The journal does not answer, cannot be written, has no reserve left, or was damaged.",
     "upstream_down": "A server cannot be reached or refuses us.",
     "given_up": "Reports or inbound messages were not taken by their server for `agent.undelivered_days`.",
 }

@@ -133,7 +133,7 @@ class Alerts:
 
     async def _facts(self) -> Facts:
         gateway, now_s = self._gateway, time.monotonic()
-        problem = await gateway.monitor.journal_problem()
+        problem = await gateway.monitor.journal_problem() or gateway.degraded
         if problem is None and not gateway.journal.has_reserve:
             problem = "the disk is full: nothing is accepted or sent until there is room again"
         queued = await gateway.journal.read(listing.queue_length)

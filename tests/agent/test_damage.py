@@ -122,6 +122,8 @@ async def test_a_damaged_journal_is_set_aside_and_nothing_is_sent(
     with pytest.raises(JournalError, match="phonebridge recover"):
         await gateway.accept("cli", [Job("+491", "x")])
     assert gateway.degraded in [reason.sentence for reason in await gateway.monitor.reasons()]
+    await gateway.alerts.look()
+    assert [alert.kind for alert in gateway.alerts.active if alert.kind == "journal"] == ["journal"]
     await opened.close()
     again, gateway = await _opened(journal)
     assert gateway.degraded is not None
