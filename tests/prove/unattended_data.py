@@ -199,7 +199,7 @@ def _keys(count: int) -> list[str]:
 def prove_kills(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """Each piece of work killed at random moments; after each the journal is whole and nothing is lost."""
     chosen = random.Random(seed)
-    times, old = (2, 300) if short else (25, 20_000)
+    times, old = (2, 300) if short else (12, 5_000)
     for work in ("backup", "restore", "recover", "retention"):
         template = directory / f"{work}-template"
         template.mkdir(parents=True)
