@@ -175,8 +175,10 @@ async def test_a_route_that_is_drained_while_it_claims_leaves_nothing_in_the_air
         await under_way.wait()
         await box.gateway.routes["a"].drain()
         await box.stop()
-        assert [await box.state(one.message_id) for one in (first, second)] == ["sent", "queued"]
-        assert modem.texts() == ["x"]
+        states = [await box.state(one.message_id) for one in (first, second)]
+        # The claim was made before the drain or after it; either way nothing is left between.
+        assert states in (["sent", "queued"], ["queued", "queued"])
+        assert len(modem.texts()) == states.count("sent")
 
 
 def _watch_transactions(box: Box) -> asyncio.Event:
