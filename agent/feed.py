@@ -68,6 +68,10 @@ class Feed:
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
         self._is_saving = False
+        self._saves_begun = self._saves_done = 0
+        self._save_ended = asyncio.Event()
+        # Up to here every item is to be written down as delivered or as left behind.
+        self._must_pass = 0
         self._is_draining = False
         self._rested = asyncio.Event()
         self._is_more_behind = False
@@ -217,14 +221,28 @@ class Feed:
             while lane.items and not self._is_draining:
                 if not await self._deliver(lane, lane.items[0]):
                     break
-                lane.items.popleft()
+                told = lane.items.popleft()
                 lane.failures = 0
+                if lane.items:
+                    await self._written(told.event_id)
         finally:
             lane.is_running = False
             if not lane.items:
                 del self._lanes[message_id]
             self._rested.set()
             self.wake()
+
+    async def _written(self, event_id: int) -> None:
+        """Returns when it is durable that this was told.
+
+        Else, after a crash, a server that knows the next state already would be told the one before it again.
+        """
+        self._must_pass = max(self._must_pass, event_id)
+        wanted = self._saves_begun + 1
+        while self._saves_done < wanted:
+            self._dirty.set()
+            self._save_ended.clear()
+            await self._save_ended.wait()
 
     async def _deliver(self, lane: _Lane, item: FeedItem) -> bool:
         """Deliver one item; False where the lane must wait."""
@@ -292,18 +310,31 @@ class Feed:
         self._down_failures = 0
         self._down_until = 0.0
 
+    def _pass_by(self) -> None:
+        """Leave behind what is not delivered yet, though nothing is wrong with it, so that the cursor can move."""
+        for lane in self._lanes.values():
+            for item in lane.items:
+                if item.event_id <= self._must_pass and item.event_id not in self._behind:
+                    self._leave_behind(item, parked=False, tries=item.tries, error="")
+
     async def _save_when_dirty(self) -> None:
         while True:
             await self._dirty.wait()
             self._is_saving = True
             self._dirty.clear()
+            self._saves_begun += 1
             await self._save()
+            self._saves_done = self._saves_begun
             self._is_saving = False
+            self._save_ended.set()
             self._rested.set()
 
     async def _save(self) -> None:
-        """Write the cursor down where it can move: up to the oldest item that is not delivered."""
+        """Write the cursor down where it can move: up to the oldest item that is not delivered or left behind."""
         ahead = self._in_memory - self._behind.keys()
+        if ahead and min(ahead) <= self._must_pass:
+            self._pass_by()
+            ahead = self._in_memory - self._behind.keys()
         cursor = min(ahead) - 1 if ahead else self._read_to
         if cursor <= self._saved and not self._left and not self._settled:
             return

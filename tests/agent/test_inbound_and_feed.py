@@ -261,6 +261,28 @@ async def test_server_that_is_gone_is_told_later_in_order(
         assert feed.problem is None
 
 
+async def test_after_a_crash_no_state_is_told_behind_a_later_one(stage: tuple[Box, FakeModem]) -> None:
+    """One message could not be told, so that the cursor stood; what was told ahead of it came again from the start."""
+    box, modem = stage
+    server = Server()
+    ids = await deliver_all(box, modem, 6)
+    never = asyncio.Event()
+
+    async def behave(message_id: int, _: str) -> None:
+        if message_id == ids[0]:
+            await never.wait()
+
+    server.behave = behave
+    async with Fed(box, server):
+        await until(lambda: all(server.told[i] == ["sent", "delivered"] for i in ids[1:]))
+    server.behave = None
+    async with Fed(box, server):
+        await until(lambda: server.told[ids[0]] == ["sent", "delivered"])
+        await asyncio.sleep(0.05)
+    told_again = {"".join(server.told[i]).replace("sentdelivered", "", 1) for i in ids[1:]}
+    assert told_again <= {"", "delivered"}
+
+
 async def test_more_than_fits_in_memory_is_told_too(
     stage: tuple[Box, FakeModem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
