@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from drivers.simulator.process import SimulatorProcess
 from tests.accountant import Account, take_account
+from tests.clocked import TestClock
 from tests.mobsms_server.process import Certificates, MobSmsServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,8 @@ class Daemon:
         self.config_path = directory / "config.toml"
         self.log_path = directory / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.clock: TestClock | None = None
+        """Where it is given, the daemon's clocks are this one."""
         self._is_traced = False
         directory.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
@@ -62,7 +65,8 @@ class Daemon:
 
     def start(self, kill_at: str | None = None, *, prefix: tuple[str, ...] = ()) -> None:
         """Start; returns at once. `prefix` is a program to run it under, e.g. strace."""
-        command = [*prefix, sys.executable, "-m", "tests.prove.killable", str(self.config_path)]
+        clocked = ["tests.clocked"] if self.clock else []
+        command = [*prefix, sys.executable, "-m", *clocked, "tests.prove.killable", str(self.config_path)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *([kill_at] if kill_at else [])],
@@ -70,7 +74,7 @@ class Daemon:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **(self.clock.environment() if self.clock else {}), "PYTHONPATH": str(ROOT)},
             )
         self._is_traced = bool(prefix)
 
