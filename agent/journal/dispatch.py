@@ -66,7 +66,7 @@ class Claim:
     upstream: str
     part: PartToSend
     tries: int = 1
-    waited_ms: int | None = None
+    waited_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class _Work:
     durable: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+    is_shown: bool = False
+    """Whether the result was handed over already."""
 
 
 class Journal:
@@ -291,7 +293,13 @@ class Journal:
     def _run(self, work: _Work) -> None:
         self._connection.execute("SAVEPOINT work")
         try:
-            work.result = work.run(self._connection)
+            result = work.run(self._connection)
+            if work.is_shown and result != work.result:
+                # What was handed over must be what is kept: of two minds, nothing is.
+                raise JournalFull(
+                    "the disk was full for a moment, and what was under way is given up; it is tried again"
+                )
+            work.result = result
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF in _FULL or damage.is_damage(error):
                 raise
@@ -302,6 +310,7 @@ class Journal:
         else:
             self._connection.execute("RELEASE work")
             if work.early is not None:
+                work.is_shown = True
                 self._loop.call_soon_threadsafe(self._show, work)
 
     def _roll_back(self, work: _Work, error: BaseException) -> None:
@@ -317,7 +326,6 @@ class Journal:
         if is_full and self._ballast.exists():
             _log.warning("disk_full", file=str(self.path), ballast="released")
             self._ballast.unlink(missing_ok=True)
-            self.has_reserve = False
             try:
                 changes = self._connection.total_changes
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -330,6 +338,9 @@ class Journal:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 error = again
+            finally:
+                # Not before: with less than before, the batch would come to other results than were handed over.
+                self.has_reserve = False
         self.failures += 1
         if damage.is_damage(error):
             for work in batch:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -82,6 +83,63 @@ async def test_full_disk_releases_the_ballast_for_what_is_in_the_air(journal: Jo
     journal.keep_ballast()
     assert journal.has_reserve
     assert await journal.read(lambda con: con.execute("SELECT count(*) FROM big").fetchone()[0]) == 1
+
+
+def _full_until_ballast(journal: Journal) -> Callable[[sqlite3.Connection], None]:
+    """A write that finds the disk full as long as the ballast is there."""
+    ballast = journal.path.with_suffix(".ballast")
+
+    def fill(con: sqlite3.Connection) -> None:
+        pages = con.execute("PRAGMA page_count").fetchone()[0]
+        con.execute(f"PRAGMA max_page_count = {pages + 1 if ballast.exists() else 2**30}")
+        con.execute("INSERT INTO big VALUES (zeroblob(200000))")
+
+    return fill
+
+
+async def test_what_was_handed_over_early_holds_when_a_full_disk_makes_the_batch_run_again(journal: Journal) -> None:
+    """A part was handed to a route, the batch ran again without a reserve and claimed nothing, and the part went out
+    with nothing of it in the journal."""
+    await journal.write(lambda con: con.execute("CREATE TABLE big (x BLOB)"))
+    both = threading.Event()
+    pause = asyncio.create_task(journal.write(lambda _: both.wait(5)))
+    await asyncio.sleep(0)
+
+    def claim(con: sqlite3.Connection) -> bool:
+        if journal.has_reserve:
+            con.execute("INSERT INTO meta VALUES ('claimed', '1')")
+        return journal.has_reserve
+
+    early, durable = journal.begin(claim)
+    _, filling = journal.begin(_full_until_ballast(journal))
+    both.set()
+    assert await landed(early) is True
+    assert await landed(durable) is True
+    assert "claimed" in await keys(journal)
+    await asyncio.gather(pause, landed(filling))
+    assert not journal.has_reserve
+
+
+async def test_what_comes_out_otherwise_the_second_time_is_not_kept_and_said_so(journal: Journal) -> None:
+    await journal.write(lambda con: con.execute("CREATE TABLE big (x BLOB)"))
+    both = threading.Event()
+    pause = asyncio.create_task(journal.write(lambda _: both.wait(5)))
+    await asyncio.sleep(0)
+    tries = iter(range(9))
+
+    def choose(con: sqlite3.Connection) -> int:
+        chosen = next(tries)
+        con.execute("INSERT INTO meta VALUES (?, '1')", (f"choice{chosen}",))
+        return chosen
+
+    early, durable = journal.begin(choose)
+    _, filling = journal.begin(_full_until_ballast(journal))
+    both.set()
+    assert await landed(early) == 0
+    with pytest.raises(JournalError, match="tried again"):
+        await landed(durable)
+    await asyncio.gather(pause, landed(filling))
+    assert not {key for key in await keys(journal) if key.startswith("choice")}
 
 
 async def test_without_room_nothing_is_half_kept_and_the_next_write_works(journal: Journal) -> None:
