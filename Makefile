@@ -7,7 +7,7 @@ RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 PLOTS := .venv/.plots
 
-.PHONY: help install demo test lint format bench prove matrix deb packages clean
+.PHONY: help install demo test lint format bench prove matrix torture deb packages clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,6 +42,9 @@ matrix: $(TOOLS) ## every kind of modem under every fault, as a table (ARGS='--p
 
 deb: $(TOOLS) ## Debian packages for amd64, arm64 and armhf, in dist/ (ARCH=armhf: one of them)
 	@$(PYTHON) scripts/deb.py $(ARCH)
+
+torture: packages $(TOOLS) ## everything at once for half an hour, and an account (ARGS='--seconds 180')
+	@$(PYTHON) -m tests.torture $(ARGS)
 
 packages: ## Debian packages that the tests need
 	@scripts/packages.sh

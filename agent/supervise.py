@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from agent.journal.schema import JournalError
+
 _log = structlog.get_logger("supervise")
 
 _FIRST_WAIT_S = 1.0
@@ -37,11 +39,23 @@ async def keep_running(
             await run()
             problem = "ended by itself"
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            _log.error("piece_failed", piece=name, error=problem, exc_info=error)
+            problem, is_foreseen = _sentence(error)
+            if is_foreseen:
+                _log.warning("piece_failed", piece=name, error=problem)
+            else:
+                _log.error("piece_failed", piece=name, error=problem, exc_info=error)
         if on_fault is not None:
             on_fault(problem)
         failures = 1 if loop.time() - started > _HEALTHY_S else failures + 1
         wait_s = backoff_s(failures)
         _log.warning("piece_restarts", piece=name, in_s=round(wait_s, 1), reason=problem)
         await asyncio.sleep(wait_s)
+
+
+def _sentence(error: Exception) -> tuple[str, bool]:
+    """What went wrong, and whether it is a journal that cannot be written, which says all there is to say."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, JournalError):
+        return str(error), True
+    return f"{type(error).__name__}: {error}", False

@@ -33,6 +33,11 @@ class Turns:
         self._served[upstream] = self._count
 
 
+ELDER_PATIENCE_MS = 60_000
+"""An elder message to the same number that only another SIM may send, since that one tried it, has so long to go first.
+A SIM that does not come back must not hold up the others for ever."""
+_ELSEWHERE = f"(e.iccid != :iccid AND max(e.accepted_boot_ms, e.due_boot_ms) > :now - {ELDER_PATIENCE_MS})"
+
 # One jump along the index for each upstream, however many messages wait.
 _UPSTREAMS = """
 WITH RECURSIVE waiting (name) AS (
@@ -44,16 +49,16 @@ WITH RECURSIVE waiting (name) AS (
 SELECT name FROM waiting WHERE name IS NOT NULL
 """
 
-_MAY_GO = """
+_MAY_GO = f"""
 q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
   AND (q.starts_ms IS NULL OR q.starts_ms <= :utc)
-  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND (q.upstream NOT IN ({blocked}) OR EXISTS (
+  AND (q.follows OR q.priority >= :urgent OR (NOT :blocked AND (q.upstream NOT IN ({{blocked}}) OR EXISTS (
        SELECT 1 FROM message m JOIN upstream_begun b ON b.upstream = m.upstream AND b.remote = m.bundle
        WHERE m.id = q.message_id))))
   AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.recipient = q.recipient AND a.outcome IN ('open', 'unknown')
                   AND a.outcome = 'unknown')
   AND NOT EXISTS (SELECT 1 FROM queue e WHERE e.recipient = q.recipient AND e.message_id < q.message_id
-                  AND e.priority = q.priority AND e.due_boot_ms > :now)
+                  AND e.priority = q.priority AND (e.due_boot_ms > :now OR {_ELSEWHERE}))
 """
 
 _COLUMNS = """q.message_id, q.upstream, q.priority, q.follows, q.accepted_boot_ms, q.recipient,
@@ -118,6 +123,12 @@ def candidate(
         },
     ).fetchone()
     return chosen if elder is None or chosen["follows"] else elder
+
+
+def has_elder_elsewhere(connection: sqlite3.Connection, iccid: str, now: Instant) -> bool:
+    """Whether something may wait for an elder that another SIM is about to send."""
+    query = f"SELECT 1 FROM queue e WHERE e.iccid IS NOT NULL AND {_ELSEWHERE} LIMIT 1"
+    return connection.execute(query, {"iccid": iccid, "now": now.boot_ms}).fetchone() is not None
 
 
 def _first(rows: Iterable[sqlite3.Row], turns: Turns) -> sqlite3.Row | None:

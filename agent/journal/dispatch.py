@@ -32,7 +32,9 @@ _REFERENCES = 256
 _NOT_READY_FIRST_S = 2.0
 _NOT_READY_LONGEST_S = 60.0
 # A scheduled start is looked at this often: the wall clock may be set, or become right, meanwhile.
+_ELDER_LOOK_MS = 250
 _LONGEST_START_WAIT_MS = 30_000
+_ELDER_LOOK_MS = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,9 @@ def _next_due(
         # Looked at again soon, since the wall clock may be set meanwhile.
         waits.append(now.boot_ms + min(_LONGEST_START_WAIT_MS, max(0, start - now.utc_ms) or _LONGEST_START_WAIT_MS))
     if is_held_up:
+        if choosing.has_elder_elsewhere(connection, call.iccid, now):
+            # Nobody tells this route when the other one has taken it.
+            waits.append(now.boot_ms + _ELDER_LOOK_MS)
         if held is not None:
             waits.append(now.boot_ms + held.wait_ms)
         waits.extend(now.boot_ms + left for left in blocked.values() if left)

@@ -110,7 +110,7 @@ async def test_a_journal_of_version_1_migrates_with_its_queue(tmp_path: Path) ->
     first = (Path(schema.__file__).parent / "schema" / "001.sql").read_text()
     with sqlite3.connect(path) as old:
         old.executescript(f"{first}\nINSERT INTO meta VALUES ('journal_id', 'x'), ('born_ms', '0');")
-        old.execute(f"PRAGMA application_id = {schema._APPLICATION_ID}")
+        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         old.execute("PRAGMA user_version = 1")
     old.close()
     journal = Journal(path)

@@ -180,6 +180,23 @@ async def test_unknown_outcome_is_resent_once_and_flagged(tmp_path: Path) -> Non
         assert message.may_be_double
 
 
+async def test_what_is_sent_again_by_its_sim_is_not_overtaken_by_a_later_one_of_another(tmp_path: Path) -> None:
+    """As soon as it was decided, both SIMs were free to send to that number, and the later message went first."""
+    modems = {"a": FakeModem(answers=[OutcomeUnknown("no answer")]), "b": FakeModem(iccid="8949000000000000002")}
+    async with Box(tmp_path, modems) as box:
+        box.start()
+        (first,) = await box.gateway.accept("cli", [Job(TO, "x", route="a")])
+        await box.until(first.message_id, "unknown")
+        (second,) = await box.gateway.accept("cli", [Job(TO, "y", route="b")])
+        await box.gateway.pause("a", is_paused=True)
+        await box.until(first.message_id, "queued")
+        await asyncio.sleep(0.4)
+        assert modems["b"].texts() == []
+        await box.gateway.pause("a", is_paused=False)
+        await box.until(second.message_id, "sent")
+        assert modems["a"].texts() == ["x", "x"]
+
+
 async def test_unknown_outcome_fails_where_the_owner_wants_no_double(tmp_path: Path) -> None:
     modem = FakeModem(answers=[OutcomeUnknown("no answer")])
     async with Box(tmp_path, {"a": modem}, on_unknown="fail") as box:

@@ -16,6 +16,7 @@ from agent.alerts.settings import KINDS, AlertSettings
 from agent.alerts.telling import Notice
 from agent.config import ConfigError, keys_of, parse
 from agent.journal import alerts
+from agent.journal.schema import APPLICATION_ID
 from agent.journal.store import Journal
 from drivers.api import NoSim
 from tests.agent.fakes import Box, FakeModem
@@ -162,11 +163,9 @@ async def test_a_journal_of_version_1_migrates(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     old = sqlite3.connect(path)
     script = files("agent.journal").joinpath("schema", "001.sql").read_text()
-    application_id = re.search(r"_APPLICATION_ID = (\w+)", files("agent.journal").joinpath("schema.py").read_text())
-    assert application_id is not None
     old.executescript(
         f"BEGIN;{script};INSERT INTO meta VALUES ('journal_id', 'x'), ('born_ms', '1');"
-        f"PRAGMA application_id = {int(application_id[1], 0)};PRAGMA user_version = 1;COMMIT;"
+        f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = 1;COMMIT;"
     )
     old.close()
     journal = Journal(path)

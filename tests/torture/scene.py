@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,7 @@ class Scene:
         self._count = 0
         self._start_at: float | None = 0.0
         self._offset_s = 0.0
+        self._pauses: list[threading.Timer] = []
 
     # --- what happens
 
@@ -66,6 +68,8 @@ class Scene:
 
     def heal(self) -> None:
         """Undo everything, and let the daemon run."""
+        for waking in self._pauses:
+            waking.join()
         for _, _, undo in sorted(self._undo):
             undo()
         self._undo.clear()
@@ -82,9 +86,11 @@ class Scene:
         self._start_at = time.monotonic() + down_s
 
     def pause(self, pid: int, seconds: float) -> None:
-        """SIGSTOP, as a machine that swaps or a debugger does; SIGCONT later."""
+        """SIGSTOP, as a machine that swaps or a debugger does; SIGCONT later, also while this thread waits for it."""
         os.kill(pid, signal.SIGSTOP)
-        self.later(seconds, lambda: self.resume(pid))
+        waking = threading.Timer(seconds, self.resume, (pid,))
+        waking.start()
+        self._pauses.append(waking)
 
     @staticmethod
     def resume(pid: int) -> None:
