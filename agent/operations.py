@@ -19,6 +19,7 @@ from agent.endpoint import Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
 from agent.journal.listing import Filter
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Job, Message, MessageState, is_ended
+from agent.operations_pairing import OPERATIONS as PAIRING
 from agent.plan_view import described
 from agent.reload import Outcome
 from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell
@@ -336,5 +337,6 @@ OPERATIONS: dict[str, Operation] = {
     "pin": _pin,
     **operations_data.OPERATIONS,
     **operations_local.OPERATIONS,
+    **PAIRING,
     **operations_alerts.OPERATIONS,
 }

@@ -23,6 +23,7 @@ from agent.cli import (
     keys,
     messages,
     output,
+    pairing,
     reload,
     reset,
     routes,
@@ -120,6 +121,10 @@ def _app() -> typer.Typer:
     ):
         hook.command(name)(function)
     app.add_typer(hook, name="hooks")
+    gate = typer.Typer(rich_markup_mode=None, help="Pairing with an account of an SMSGate server.")
+    for name, function in (("code", pairing.code), ("login", pairing.login), ("account", pairing.account)):
+        gate.command(name)(function)
+    app.add_typer(gate, name="smsgate")
     alert = typer.Typer(rich_markup_mode=None)
     alert.callback(invoke_without_command=True)(alerts.alerts)
     alert.command("test")(alerts.test)

@@ -137,17 +137,20 @@ def known(connection: sqlite3.Connection, upstream: str, remote_ids: Sequence[st
 
 
 def bundle(connection: sqlite3.Connection, upstream: str, name: str) -> Bundle:
-    """All messages of one remote message, in the order of its recipients, with their history."""
+    """All messages of one remote message, in the order of its recipients, with their history.
+
+    The messages may be newer than the history, by a commit between the two, never older.
+    """
+    events_first = connection.execute(
+        "SELECT e.* FROM event e JOIN message m ON m.id = e.message_id WHERE +m.upstream = ? AND m.bundle = ? "
+        "ORDER BY e.id",
+        (upstream, name),
+    ).fetchall()
     found = connection.execute(
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message m WHERE +m.upstream = ? AND m.bundle = ? ORDER BY m.id",
         (upstream, name),
     )
-    members = tuple(rows.message(row) for row in found)
-    changes = connection.execute(
-        "SELECT * FROM event WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (json.dumps([member.id for member in members]),),
-    )
-    return Bundle(members, tuple(rows.event(row) for row in changes))
+    return Bundle(tuple(rows.message(row) for row in found), tuple(rows.event(row) for row in events_first))
 
 
 def received_between(connection: sqlite3.Connection, from_ms: int, to_ms: int, after: int, limit: int) -> list[Message]:

@@ -18,6 +18,7 @@ COMMANDS = [
     "decode", "key new", "key list",
     "key revoke", "hooks list", "hooks replay", "hooks test", "hooks secret", "alerts", "alerts test",
     "install-service", "udev-rules", "reset",
+    "smsgate code", "smsgate login", "smsgate account",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import runner, servers_client, servers_mqtt
+from tests.prove import runner, servers_client, servers_mqtt, servers_smsgate
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
@@ -17,6 +17,8 @@ CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
         "mqtt": servers_mqtt.prove,
         "mqtt-latency": servers_mqtt.prove_latency,
         "fairness": servers_mqtt.prove_fairness,
+        "smsgate": servers_smsgate.prove,
+        "smsgate-e2e": servers_smsgate.prove_e2e,
     }
 )
 

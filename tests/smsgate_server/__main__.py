@@ -44,7 +44,10 @@ class App:
             status, document = self.control.handle(path, headers, body)
             await _answer(send, status, document, is_text=False)
             return
-        path = path.removeprefix(_PREFIX) if path.startswith(_PREFIX) else "/nowhere"
+        if not path.startswith(_PREFIX):
+            await _answer(send, 404, "Not Found")
+            return
+        path = path.removeprefix(_PREFIX)
         self.control.count(method, path)
         fault = self.control.fault_for(method, path)
         if fault is not None:

@@ -110,6 +110,9 @@ class Control:
     def do_fault(self, status: int, count: int = 1, **match: Any) -> None:
         self.faults.append({"status": status, "count": count, **match})
 
+    def do_mend(self) -> None:
+        self.faults.clear()
+
     def do_refuse_calls(self, count: int) -> None:
         self.refused_calls = count
 

@@ -14,7 +14,9 @@ Its modules:
     telling      webhooks that the server has this device call
     export       stored inbound messages told again on request
     health       the health document of a ping
+    diagnosis    a look at the server for `doctor`
     events       the stream of events: late headers, cuts and silence
+    shared       what all devices of one upstream share
     device       one registration at work
     upstream     puts these together behind the contract
 """

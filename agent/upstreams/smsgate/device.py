@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 
 import structlog
@@ -26,7 +27,7 @@ from agent.upstreams.smsgate.telling import Telling
 
 _log = structlog.get_logger("smsgate")
 
-_LONGEST_DOWN_S = 60.0
+_SHORTEST_DOWN_S, _LONGEST_DOWN_S = 2.0, 60.0
 _REFRESH_S = 86_400.0
 _FULL_S = 15.0
 _REPORTS_BEFORE_PULL = 25
@@ -40,7 +41,8 @@ _PULL, _SETTINGS, _WEBHOOKS, _DEVICE = "pull", "settings", "webhooks", "device"
 class DeviceLoop:
     """One per registration. `run` until cancelled. `problem` is one sentence, or None."""
 
-    def __init__(self, shared: Shared, index: int, *, is_only: bool) -> None:
+    def __init__(self, shared: Shared, index: int, is_only: Callable[[], bool]) -> None:
+        """`is_only` tells whether the gateway has no other device."""
         self.index = index
         self.problem: str | None = None
         self.device: Device | None = None
@@ -58,13 +60,14 @@ class DeviceLoop:
         self._export = Export(shared.gateway, self.tells)
         self._events = Events(
             shared.client, shared.credentials, shared.name, silence_s=shared.settings.silence_s,
-            missed=self._missed, heard=self._heard,
+            missed=self._missed, heard=self._heard, ended=self._soon,
         )  # fmt: skip
         self._due: set[str] = set()
         self._cancels: deque[str] = deque()
         self._exports: deque[Wanted] = deque()
         self._wake = asyncio.Event()
         self._paired = asyncio.Event()
+        self._news = asyncio.Event()
         self._told_cards: list[SimCard] | None = None
         self._has_started = False
         self._is_full = False
@@ -78,6 +81,7 @@ class DeviceLoop:
     def paired(self) -> None:
         """A person has just paired this device."""
         self._paired.set()
+        self._news.set()
         self._wake.set()
 
     def reported(self) -> None:
@@ -128,10 +132,14 @@ class DeviceLoop:
         while True:
             self._wake.clear()
             self._paired.clear()
+            self._news.clear()
             try:
                 device = await self._shared.credentials.ensure(self.index, self.cards())
                 if self.device != device:
                     self._begin(device)
+                    if listening is not None:
+                        listening.cancel()
+                        listening = None
                 if listening is None or listening.done():
                     listening = group.create_task(self._events.run(device), name=f"{self._shared.name} events")
                 await self._do_due(device)
@@ -142,9 +150,7 @@ class DeviceLoop:
             except UpstreamDown as error:
                 failures += 1
                 self._say(error)
-                wait_s = max(backoff_s(failures, longest_s=_LONGEST_DOWN_S), error.retry_after_s or 0.0)
-                # Events do not shorten this, only a person does.
-                await self._pause(wait_s, self._paired)
+                await self._back_off(failures, error)
 
     def _begin(self, device: Device) -> None:
         """A registration that is new to this process: everything is to be asked and told."""
@@ -194,6 +200,16 @@ class DeviceLoop:
         except TimeoutError:
             pass
 
+    async def _back_off(self, failures: int, error: UpstreamDown) -> None:
+        """Leave a server alone that fails, as long as it wishes; what it says on the stream meanwhile, or a person
+        who pairs this device, shortens what is our own guess."""
+        wait_s = backoff_s(failures, longest_s=_LONGEST_DOWN_S)
+        if error.retry_after_s is not None:
+            await self._pause(max(wait_s, error.retry_after_s), self._paired)
+            return
+        await self._pause(min(wait_s, _SHORTEST_DOWN_S), self._paired)
+        await self._pause(max(0.0, wait_s - _SHORTEST_DOWN_S), self._news)
+
     def _say(self, error: UpstreamDown) -> None:
         if self.problem != str(error):
             level = _log.error if isinstance(error, NotPaired) else _log.warning
@@ -207,9 +223,11 @@ class DeviceLoop:
     # --- what is heard ------------------------------------------------------------------------------
 
     def _missed(self) -> None:
+        self._news.set()
         self._soon(_PULL, _SETTINGS, _WEBHOOKS)
 
     def _heard(self, event: str, data: str) -> None:
+        self._news.set()
         if event == "MessageEnqueued":
             self._soon(_PULL)
         elif event == "MessageCancelled":
@@ -233,7 +251,7 @@ class DeviceLoop:
         seen = await self._pull.look(device)
         self.looked_at = asyncio.get_running_loop().time()
         self.listed, self._is_full, self._reports = seen.listed, seen.is_full, 0
-        if self._is_only:
+        if self._is_only():
             self._shared.gateway.saw_pending(self._shared.name)
 
     async def _settings(self, device: Device) -> None:
@@ -283,7 +301,7 @@ class DeviceLoop:
         if listed.sim_number is not None:
             return self.index * SLOTS + listed.sim_number - 1
         slots = [self.index * SLOTS + card.slot for card in self.cards()]
-        return self._chooser.choose(self._shared.preferences.sim_selection, slots, is_only_device=self._is_only)
+        return self._chooser.choose(self._shared.preferences.sim_selection, slots, is_only_device=self._is_only())
 
     async def _watch_cards(self) -> None:
         """Tell the server when a SIM comes, goes, or is in another network."""

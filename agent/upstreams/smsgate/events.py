@@ -26,11 +26,12 @@ _LONGEST_WAIT_S = 60.0
 
 
 class Events:
-    """`run` until cancelled. `missed` is called when something may have been missed, `heard` with each event."""
+    """`run` until cancelled. `missed` is called when something may have been missed, `heard` with each event, and
+    `ended` when nothing more is heard for now."""
 
     def __init__(
         self, client: Client, credentials: Credentials, name: str, *, silence_s: float,
-        missed: Callable[[], None], heard: Callable[[str, str], None],
+        missed: Callable[[], None], heard: Callable[[str, str], None], ended: Callable[[], None],
     ) -> None:  # fmt: skip
         self.is_open = False
         self._client = client
@@ -39,6 +40,7 @@ class Events:
         self._silence_s = silence_s
         self._missed = missed
         self._heard = heard
+        self._ended = ended
         self._failures = 0
         self._opened_at: float | None = None
 
@@ -65,6 +67,7 @@ class Events:
             finally:
                 self.is_open = False
                 early.cancel()
+                self._ended()
             await asyncio.sleep(self._wait_s(loop.time() - began))
 
     def _open(self) -> None:

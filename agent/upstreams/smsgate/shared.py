@@ -37,11 +37,7 @@ class Shared:
         self._signing_key = self._secret("signing_key", settings.signing_key, settings)
         self._made_key = ""
         self._merged: Merged = {}
-        try:
-            self.client = Client(settings.base_url, ca_file=settings.ca_file, timeout_s=settings.timeout_s)
-        except OSError as error:  # ssl.SSLError is one
-            where = f"upstream[{name}].ca_file"
-            raise ConfigError(f"{where}: {settings.ca_file} holds no usable certificate") from error
+        self.client = client_of(settings, name, settings.timeout_s)
         self.credentials = Credentials(
             settings, self.client, gateway, owner,
             private_token=self._secret("private_token", settings.private_token, settings),
@@ -88,3 +84,12 @@ class Shared:
         if found is not None and (not found or not found.isprintable()):
             raise ConfigError(f"upstream[{self.name}].{key}: it is empty or has characters that cannot be printed")
         return found
+
+
+def client_of(settings: SmsGateSettings, name: str, timeout_s: float) -> Client:
+    """A client of the configured server. Raises: ConfigError where `ca_file` cannot be used."""
+    try:
+        return Client(settings.base_url, ca_file=settings.ca_file, timeout_s=min(timeout_s, settings.timeout_s))
+    except OSError as error:  # ssl.SSLError is one
+        where = f"upstream[{name}].ca_file"
+        raise ConfigError(f"{where}: {settings.ca_file} holds no usable certificate") from error

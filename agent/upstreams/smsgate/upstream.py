@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import ClassVar
 
 from agent.gateway import Gateway
 from agent.model import Message, Report
-from agent.upstreams.api import LaneBusy, PairingAnswer, UpstreamDown, UpstreamSettings
-from agent.upstreams.smsgate import jobs
+from agent.upstreams.api import Check, LaneBusy, PairingAnswer, UpstreamDown, UpstreamSettings
+from agent.upstreams.smsgate import diagnosis, jobs
 from agent.upstreams.smsgate.credentials import Account
 from agent.upstreams.smsgate.device import DeviceLoop
 from agent.upstreams.smsgate.rows import SLOTS
 from agent.upstreams.smsgate.settings import SmsGateSettings
-from agent.upstreams.smsgate.shared import Shared
+from agent.upstreams.smsgate.shared import Shared, client_of
+
+_DIAGNOSE_S = 10.0
 
 
 class SmsGateUpstream:
@@ -29,28 +32,33 @@ class SmsGateUpstream:
         self._gateway = gateway
         self._name = settings.name or self.kind
         self._shared = Shared(settings, gateway, self._name, f"{self._name} {self.identity()}")
-        slots = [view.sim_slot for view in gateway.route_views() if view.sim_slot is not None]
-        indexes = sorted({slot // SLOTS for slot in slots}) or [0]
-        self._loops = {index: DeviceLoop(self._shared, index, is_only=len(indexes) == 1) for index in indexes}
+        self._loops: dict[int, DeviceLoop] = {}
+        self._add_loops()
         self._loading = asyncio.Lock()
-        gateway.pairings[self._name] = self
 
     @property
     def concurrency(self) -> int:
         return self._settings.concurrency
+
+    @staticmethod
+    async def diagnose(settings: SmsGateSettings, device_name: str) -> Sequence[Check]:
+        """See `upstreams.api.Diagnosable`. Raises: ConfigError."""
+        return await diagnosis.diagnose(client_of(settings, settings.name or SmsGateUpstream.kind, _DIAGNOSE_S))
 
     def identity(self) -> str:
         return f"{self._settings.base_url} smsgate"
 
     async def run(self) -> None:
         """Register, listen and pull until cancelled. Raises: JournalError."""
-        await self._load()
+        self._gateway.pairings[self._name] = self
         self._gateway.can_be_asked(self._name, self.refresh)
         try:
+            await self._load()
             async with asyncio.TaskGroup() as group:
-                for index, loop in self._loops.items():
-                    group.create_task(loop.run(), name=f"{self._name} device {index}")
+                await self._run_loops(group)
         finally:
+            if self._gateway.pairings.get(self._name) is self:
+                del self._gateway.pairings[self._name]
             await self._shared.client.close()
 
     async def report(self, report: Report) -> None:
@@ -142,6 +150,28 @@ class SmsGateUpstream:
         }
 
     # --- pieces -------------------------------------------------------------------------------------
+
+    def _add_loops(self) -> None:
+        """A device for each three slots that there are; one goes on when its routes are gone."""
+        slots = [view.sim_slot for view in self._gateway.route_views() if view.sim_slot is not None]
+        for index in sorted({slot // SLOTS for slot in slots} or ({0} - self._loops.keys())):
+            if index not in self._loops:
+                self._loops[index] = DeviceLoop(self._shared, index, lambda: len(self._loops) == 1)
+
+    async def _run_loops(self, group: asyncio.TaskGroup) -> None:
+        """Run the devices, also those of routes that come with a changed configuration."""
+        changed, running = asyncio.Event(), set[int]()
+        self._gateway.watch(changed)
+        try:
+            while True:
+                changed.clear()
+                self._add_loops()
+                for index in self._loops.keys() - running:
+                    running.add(index)
+                    group.create_task(self._loops[index].run(), name=f"{self._name} device {index}")
+                await changed.wait()
+        finally:
+            self._gateway.unwatch(changed)
 
     async def _load(self) -> None:
         async with self._loading:
