@@ -9,7 +9,7 @@ import pytest
 
 from agent.journal.store import Journal
 from agent.sim_memory import RouteMemory
-from drivers.api import BalanceRead, DriverError, IncomingCall, PartToSend, PersonNeeded, Refused, SessionLost
+from drivers.api import Attended, BalanceRead, DriverError, IncomingCall, PartToSend, PersonNeeded, Refused, SessionLost
 from drivers.at import calls, commands, pin, ussd
 from drivers.at.calls import SAME_CALL_S, Calls
 from drivers.at.parser import Kind, Line, Parser
@@ -211,6 +211,22 @@ async def test_the_balance_is_asked_for_once_per_period(simulator: Start, harnes
     session = await route.open()
     await session.ussd("*100#", 5.0)
     assert len([event for event in route.events if isinstance(event, BalanceRead)]) == 1
+
+
+async def test_the_balance_and_a_restart_are_there_for_who_asks(simulator: Start, harness: Make) -> None:
+    sim = simulator()
+    route = harness(sim.ports[0], balance_code="*100#", balance_pattern="([0-9.]+) EUR")
+    session = await route.open()
+    assert isinstance(session, Attended)
+    await route.wait_for(BalanceRead)
+    await session.ask_for_balance()
+    assert len([event for event in route.events if isinstance(event, BalanceRead)]) == 2
+    without = await harness(simulator().ports[0]).open()
+    assert isinstance(without, Attended)
+    with pytest.raises(DriverError, match="No balance_code"):
+        await without.ask_for_balance()
+    await session.restart()
+    assert sim.wait_for("reboot")
 
 
 # --- calls ------------------------------------------------------------------------------------------

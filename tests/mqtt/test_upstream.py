@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from agent.config import ConfigError, parse
 from agent.inbox import Inbox
 from agent.journal.store import JournalFull
+from agent.upstreams.mqtt import MqttUpstream
+from agent.upstreams.mqtt.settings import broker
 from drivers.api import InboundPart, IncomingCall, Refused, Registration
-from drivers.mqtt.link import Link
+from drivers.mqtt.link import Link, LinkDown
+from drivers.mqtt.topics import Topics
 from tests.agent.fakes import FakeModem, report
 from tests.mqtt.broker import DURABLE
 from tests.mqtt.stage import Stage
@@ -261,3 +265,56 @@ async def test_counts_of_today_are_right_after_a_restart(stage: Stage) -> None:
     await stage.start()
     await stage.until(lambda: stage.last("route/a/state").get("sent_today") == 2)
     assert stage.last("route/a/state")["failed_today"] == 1
+
+
+async def test_doctor_asks_the_broker_without_taking_the_daemons_session(stage: Stage, tmp_path: Path) -> None:
+    (settings,) = parse({"upstream": [{"type": "mqtt", "url": stage.broker.url, "device_id": "pi"}]}).upstreams
+    checks = await MqttUpstream.diagnose(settings, "pi")
+    assert [check.ok for check in checks] == [True, True]
+    await stage.say("send", _job("1"))
+    await stage.until_statuses("1", "accepted", "sent")
+    assert stage.upstream.status()["connected"] and stage.upstream.status()["problem"] is None
+    await asyncio.to_thread(stage.broker.kill)
+    (check,) = await MqttUpstream.diagnose(settings, "pi")
+    assert not check.ok and "cannot be reached: Connection refused" in check.finding and check.remedy
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"url": "http://host"}, 'upstream[mqtt].url: "http://host" is no broker; write "mqtt://host:1883"'),
+        ({"url": "mqtt://me:secret@host"}, "give user name and password by username and password_file"),
+        ({"url": "mqtt://host/x"}, "give only host and port"),
+        ({"device_id": "a/b"}, '"a/b" cannot be part of a topic'),
+        ({"topic_prefix": "a//b"}, "cannot be part of a topic"),
+        ({"password": "x"}, "a password needs a username"),
+        ({"ca_file": __file__}, 'ca_file and cert_file are for TLS; begin url with "mqtts://"'),
+        ({"url": "mqtts://host", "key_file": __file__}, "give that as cert_file"),
+        ({"home_assistant_recipients": {"me": "x"}}, 'me: "x" is not a phone number'),
+        ({"recieve_maximum": 5}, 'did you mean "receive_maximum"?'),
+    ],
+)
+def test_a_wrong_key_is_one_sentence(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({"upstream": [{"type": "mqtt", "url": "mqtt://host", **keys}]})
+    assert sentence in str(caught.value)
+
+
+def test_a_ca_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    (settings,) = parse({"upstream": [{"type": "mqtt", "url": "mqtts://host", "ca_file": __file__}]}).upstreams
+    with pytest.raises(ConfigError, match="ca_file, cert_file or key_file cannot be used"):
+        broker(settings, Topics("phonebridge", "pi"))
+
+
+async def test_it_ends_when_it_is_cancelled_in_the_moment_in_which_the_link_is_lost(stage: Stage) -> None:
+    upstream = asyncio.create_task(stage.upstream.run())
+    await stage.until(lambda: "session" in stage.upstream.status())
+    link = stage.upstream._link
+    assert link is not None
+    # Both before any task has run: the fault of a child, and the cancellation of its group.
+    link._mqtt._disconnected.set_exception(LinkDown("gone"))
+    await asyncio.sleep(0)
+    for task in (upstream, *stage.box.tasks):
+        task.cancel()
+    _, alive = await asyncio.wait([upstream, *stage.box.tasks], timeout=5)
+    assert not alive

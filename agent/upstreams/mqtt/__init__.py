@@ -8,6 +8,7 @@ Its modules:
     retained   what is kept at the broker: routes, capacity
     home_assistant  gateway and routes as devices of Home Assistant; pure
     announcing tells Home Assistant of them, and takes away what is no more
+    diagnosis  what `doctor` asks the broker
     upstream   puts these together behind the contract
 
 The connection, topics and payloads are in `drivers/mqtt`, which pools use too.

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 import structlog
 
 from agent.gateway import Gateway, NoSuchRoute
 from agent.model import Message, Report
-from agent.supervise import backoff_s
-from agent.upstreams.api import LaneRefused, UpstreamDown, UpstreamSettings
-from agent.upstreams.mqtt import words
+from agent.supervise import backoff_s, stop_if_cancelled
+from agent.upstreams.api import Check, LaneRefused, UpstreamDown, UpstreamSettings
+from agent.upstreams.mqtt import diagnosis, words
 from agent.upstreams.mqtt.announcing import Announcements
 from agent.upstreams.mqtt.orders import Orders
 from agent.upstreams.mqtt.retained import Retained
@@ -66,6 +66,12 @@ class MqttUpstream:
     def concurrency(self) -> int:
         return _CONCURRENCY
 
+    @staticmethod
+    async def diagnose(settings: MqttSettings, device_name: str) -> Sequence[Check]:
+        """See `upstreams.api.Diagnosable`. Raises: ConfigError."""
+        own = topics_of(settings, device_name)
+        return await diagnosis.diagnose(broker(settings, own), own)
+
     def identity(self) -> str:
         return f"{self._settings.url} {self._topics.base}"
 
@@ -78,6 +84,7 @@ class MqttUpstream:
                     await self._serve(link)
             except* LinkDown as faults:
                 self._note(_first(faults), asyncio.get_running_loop().time() - started)
+            stop_if_cancelled()
             await asyncio.sleep(backoff_s(self._failures, first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S))
 
     async def report(self, report: Report) -> None:
