@@ -59,7 +59,6 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
         asked = _enqueue(server, chance, count, short=short)
         faults = _trouble(server, chance, asked, 3 if short else 25)
         _settle(server, asked)
-        figures.state("resident memory of the daemon, MB", f"{daemon.resident_mb():.1f}")
         daemon.stop()
         _judge(figures, server, asked, parts_on_air(modem.events()))
         for kind, times in sorted(faults.items()):
