@@ -7,6 +7,11 @@ import inspect
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
+
+# No test asserts a time, and hypothesis would: 200 ms for each example, which another program's work can take.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture

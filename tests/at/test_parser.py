@@ -229,8 +229,8 @@ def test_any_bytes_in_any_chunks_give_the_same(data: bytes, sizes: list[int], ex
 def test_parsing_is_never_the_bottleneck() -> None:
     dialogue = b"\r\n> " + b"\r\n+CMGS: 5\r\n\r\nOK\r\n" + b'\r\n+CDSI: "SR",3\r\n'
     parser = Parser()
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(3000):
         parser.expect(CMGS)
         parser.feed(dialogue)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
