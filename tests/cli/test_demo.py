@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ STEPS = ["ready", "accepted", "on the wire", "sent", "delivered", "reply"]
 
 
 def test_once_shows_every_step_and_ends(tmp_path: Path) -> None:
-    began = time.monotonic()
     done = subprocess.run(
         [*DEMO, "--once", "--json"],
         capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -33,7 +31,6 @@ def test_once_shows_every_step_and_ends(tmp_path: Path) -> None:
     assert [step["step"] for step in steps] == STEPS
     assert re.fullmatch("[0-9A-F]{20,}", steps[2]["tpdu"])
     assert [step["at"] for step in steps] == sorted(step["at"] for step in steps)
-    assert time.monotonic() - began < 10
     assert list(tmp_path.iterdir()) == []
 
 
