@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent.cli.client import connected
+from agent.cli.exits import Fault
 from drivers.simulator.process import SimulatorProcess
 from tests.prove.stage import Daemon, wait_until
 
-_KILLS = 2
+_OUT, _IN = 6, 4
 
 
-def _cli(daemon: Daemon, *arguments: str) -> Any:
-    """What the command prints, once a daemon listens."""
-    command = [sys.executable, "-m", "agent.cli", *arguments, "--json", "-c", str(daemon.config_path)]
-    done: list[subprocess.CompletedProcess[str]] = []
+def _ask(daemon: Daemon, operation: str, **fields: Any) -> Any:
+    """What the daemon answers, once one listens."""
 
-    def has_answered() -> bool:
-        done.append(subprocess.run(command, capture_output=True, text=True, timeout=30, check=False))
-        return done[-1].returncode == 0
+    def answer() -> Any:
+        try:
+            with connected(daemon.config_path) as link:
+                return link.ask(operation, **fields)
+        except Fault:
+            return None
 
-    wait_until(f"the daemon answers {arguments[0]}", has_answered, 30)
-    return json.loads(done[-1].stdout)
+    return wait_until(f"the daemon answers {operation}", answer, 30)
 
 
 def _switches(modem: SimulatorProcess) -> int:
@@ -34,7 +33,7 @@ def _switches(modem: SimulatorProcess) -> int:
 
 
 def test_killed_at_the_switch(simulator: Callable[..., SimulatorProcess], tmp_path: Path) -> None:
-    modem = simulator("--personality", "quectel", "--second-sim", "--noise", "0", "--radio-time", "1")
+    modem = simulator("--personality", "quectel", "--second-sim", "--noise", "0", "--radio-time", "0.3")
     directory = tmp_path / "daemon"
     directory.mkdir()
     routes = [
@@ -45,18 +44,17 @@ def test_killed_at_the_switch(simulator: Callable[..., SimulatorProcess], tmp_pa
     daemon.start()
     try:
         wait_until("a first message", lambda: modem.events("slot"), 30)
-        for n in range(6):
-            _cli(daemon, "send", f"+49151{n % 2}0000{n:03d}", f"out {n}", "--route", f"sim{n % 2 + 1}")
-        for n in range(4):
+        for n in range(_OUT):
+            _ask(daemon, "send", number=f"+49151{n % 2}0000{n:03d}", text=f"out {n}", route=f"sim{n % 2 + 1}")
+        for n in range(_IN):
             modem.control.deliver(f"+49170{n:07d}", f"in {n}", iccid=f"8949000000000{n % 2:06d}")
-        for _ in range(_KILLS):
-            seen = _switches(modem)
-            wait_until("a switch", lambda seen=seen: _switches(modem) > seen, 30, 0.001)  # type: ignore[misc]
-            daemon.kill()
-            daemon.start()
-        wait_until("all are out", lambda: len({event["to"] for event in modem.events("air")}) == 6, 60)
-        wait_until("all are in", lambda: len(_cli(daemon, "inbox")["messages"]) >= 4, 30)
-        found = [(message["route"], message["text"]) for message in _cli(daemon, "inbox", "--full")["messages"]]
+        seen = _switches(modem)
+        wait_until("a switch", lambda: _switches(modem) > seen, 30, 0.001)
+        daemon.kill()
+        daemon.start()
+        wait_until("all are out", lambda: len({event["to"] for event in modem.events("air")}) == _OUT, 60)
+        wait_until("all are in", lambda: len(_ask(daemon, "inbox")["messages"]) >= _IN, 30, 0.2)
+        found = [(message["route"], message["text"]) for message in _ask(daemon, "inbox")["messages"]]
     finally:
         daemon.stop()
     assert sorted(found) == [("sim1", "in 0"), ("sim1", "in 2"), ("sim2", "in 1"), ("sim2", "in 3")]
