@@ -10,11 +10,13 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.route import RouteState
 from drivers.at.ports import Roots
 from drivers.simulator.process import SimulatorProcess
+from tests.doctor import trees
 from tests.matrix.runner import TIMING, until
 from tests.prove.modems_scene import Scene, playing, scene
 
@@ -102,25 +104,17 @@ async def brown_out(directory: Path) -> Result:
 
 
 async def as_cdrom(directory: Path) -> Result:
-    return await _as_other_device(directory, "CD-ROM", {"1-1:1.0": "08"})
+    return await _as_other_device(directory, "CD-ROM", trees.cd_rom)
 
 
 async def as_hilink(directory: Path) -> Result:
-    return await _as_other_device(directory, "HiLink", {"1-1:1.0": "ff"})
+    return await _as_other_device(directory, "HiLink", trees.hilink)
 
 
-async def _as_other_device(directory: Path, word: str, interfaces: dict[str, str]) -> Result:
+async def _as_other_device(directory: Path, word: str, plug_in: Callable[[Path], None]) -> Result:
     with SimulatorProcess(directory / "sim", *TIMING) as simulator:
         roots = _roots(directory)
-        device = roots.sys / "bus" / "usb" / "devices" / "1-1"
-        device.mkdir(parents=True)
-        (device / "idVendor").write_text("12d1\n")
-        (device / "idProduct").write_text("1f01\n")
-        for name, kind in interfaces.items():
-            (device / name).mkdir()
-            (device / name / "bInterfaceClass").write_text(f"{kind}\n")
-            if word == "HiLink":
-                (device / name / "net").mkdir()
+        plug_in(directory)
         simulator.control.request("unplug")
         async with playing(simulator, directory, roots=roots) as stage:
             ids = await stage.accept()
