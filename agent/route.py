@@ -493,6 +493,8 @@ class Route:
             finished = self._judged(await self._submit(session, claim, durable))
             self._is_sending = False
             if isinstance(finished.result, OutcomeUnknown):
+                # While it had the line, nothing could be read: only what is watched from now on counts.
+                self._watch.forget()
                 await self._outbox.record(finished)
                 finished = None
                 self._new_unknown.set()

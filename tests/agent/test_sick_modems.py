@@ -179,3 +179,14 @@ async def test_message_survives_a_fault_in_its_submit(
             found = await gateway.message(message)
             assert found is not None
             assert aired == 1 or found.may_be_double
+
+
+async def test_the_wait_for_the_answer_is_no_wait_for_evidence(tmp_path: Path) -> None:
+    # The report lies in the modem all along, and nobody can read it while the submit has the line.
+    with SimulatorProcess(tmp_path / "sim", *FLAGS) as simulator:
+        async with running(tmp_path, simulator, submit_timeout_s=1.5) as gateway:
+            await until_message(gateway, await send(gateway, "sick"), "delivered")  # this SIM returns reports
+            simulator.control.fault("lost_answer")
+            await until_message(gateway, await send(gateway, "sick"), "delivered")
+            assert len(simulator.events("fault")) == 1
+            assert len(simulator.events("air")) == 2
