@@ -28,7 +28,7 @@ from agent.journal.store import Journal, landed
 from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox
 from agent.sim_memory import BALANCE_FACT, RouteMemory
-from agent.supervise import backoff_s, stop_if_cancelled
+from agent.supervise import backoff_s
 from agent.watch import Watch
 from drivers.api import (
     Attended,
@@ -309,7 +309,6 @@ class Route:
                 failures += 1
                 self._down(RouteState.RETRYING, str(error))
                 wait_s = backoff_s(failures, longest_s=_LONGEST_OPEN_WAIT_S)
-            stop_if_cancelled()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()

@@ -27,14 +27,6 @@ def backoff_s(failures: int, *, first_s: float = _FIRST_WAIT_S, longest_s: float
     return float(min(longest_s, first_s * 2 ** min(failures - 1, 16)) * random.uniform(0.8, 1.2))
 
 
-def stop_if_cancelled() -> None:
-    """To be called in a loop that goes on after a fault: a TaskGroup whose child failed in the very moment in which it
-    was cancelled raises only the fault (CPython 3.11), and the task would live on. Raises: CancelledError."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 async def keep_running(
     name: str, run: Callable[[], Awaitable[None]], *, on_fault: Callable[[str], None] | None = None
 ) -> None:
@@ -52,7 +44,6 @@ async def keep_running(
                 _log.warning("piece_failed", piece=name, error=problem)
             else:
                 _log.error("piece_failed", piece=name, error=problem, exc_info=error)
-        stop_if_cancelled()
         if on_fault is not None:
             on_fault(problem)
         failures = 1 if loop.time() - started > _HEALTHY_S else failures + 1

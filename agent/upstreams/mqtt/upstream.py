@@ -15,7 +15,7 @@ import structlog
 
 from agent.gateway import Gateway, NoSuchRoute
 from agent.model import Message, Report
-from agent.supervise import backoff_s, stop_if_cancelled
+from agent.supervise import backoff_s
 from agent.upstreams.api import Check, LaneRefused, UpstreamDown, UpstreamSettings
 from agent.upstreams.mqtt import diagnosis, words
 from agent.upstreams.mqtt.announcing import Announcements
@@ -84,7 +84,6 @@ class MqttUpstream:
                     await self._serve(link)
             except* LinkDown as faults:
                 self._note(_first(faults), asyncio.get_running_loop().time() - started)
-            stop_if_cancelled()
             await asyncio.sleep(backoff_s(self._failures, first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S))
 
     async def report(self, report: Report) -> None:
@@ -126,17 +125,21 @@ class MqttUpstream:
         wake = self._gateway.feeds.get(self._name)
         if wake is not None:
             wake.retry_now()
+        works = (link.lost(), self._orders.serve(link), self._retained.serve(link), self._announcements.serve(link))
+        # No TaskGroup: in CPython 3.11 it forgets a cancellation that comes in the moment of a child's fault.
+        tasks = [asyncio.create_task(work, name=f"{self._name} {number}") for number, work in enumerate(works)]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(link.lost(), name=f"{self._name} link")
-                group.create_task(self._orders.serve(link), name=f"{self._name} orders")
-                group.create_task(self._retained.serve(link), name=f"{self._name} states")
-                group.create_task(self._announcements.serve(link), name=f"{self._name} announcements")
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await self._say_goodbye(link)
             raise
         finally:
             self._link = None
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        faults = [fault for fault in ended if isinstance(fault, Exception)]
+        raise ExceptionGroup("the connection ended", faults or [LinkDown("the connection ended")])
 
     async def _say_goodbye(self, link: Link) -> None:
         """An orderly end publishes no will."""
