@@ -7,6 +7,9 @@ RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 PLOTS := .venv/.plots
 
+# Programs of this tree are started often, and should not be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test lint format bench prove matrix torture deb packages clean
 .DEFAULT_GOAL := help
 

@@ -1,13 +1,22 @@
-"""Guards over every coroutine test: no task may outlive it. (Un-awaited coroutines are errors by pyproject.)"""
+"""Guards over every coroutine test: no task may outlive it. (Un-awaited coroutines are errors by pyproject.)
+
+Also what makes the suite quick and steady wherever it runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import settings
+
+# The tests start some hundred programs of this tree; each would compile it anew where the environment says so.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test asserts a time, and hypothesis would: 200 ms for each example, which another program's work can take.
 settings.register_profile("suite", deadline=None)
