@@ -9,10 +9,13 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import settings
+
+from drivers.simulator.process import SimulatorProcess
+from tests.forked import Forks
 
 # The tests start some hundred programs of this tree; each would compile it anew where the environment says so.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -21,6 +24,16 @@ sys.dont_write_bytecode = False
 # No test asserts a time, and hypothesis would: 200 ms for each example, which another program's work can take.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_simulators() -> Iterator[None]:
+    """Start every simulator of this process as a fork."""
+    forks, plain = Forks(), SimulatorProcess.spawn
+    SimulatorProcess.spawn = staticmethod(forks.spawn)
+    yield
+    SimulatorProcess.spawn = staticmethod(plain)
+    forks.close()
 
 
 @pytest.fixture
@@ -38,6 +51,11 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
 
 # They take longest, so they begin: a worker that got one last would keep the other waiting.
 _LONG = ("tests/prove/", "tests/matrix/")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core, since tests wait for modems, radio and browsers half of their time."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

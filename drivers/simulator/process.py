@@ -23,6 +23,11 @@ class SimulatorError(Exception):
     """The simulator did not start, or what was waited for did not happen."""
 
 
+def spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A program with pipes at its standard input and output."""
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
 class SimulatorProcess:
     """`python -m drivers.simulator` in `directory`, ended with the context (and when this process dies).
 
@@ -30,6 +35,9 @@ class SimulatorProcess:
     directory's path must be short enough for a Unix socket (about 90 characters). With `--print-air` somebody
     must read `output`, or the simulator stops when the pipe is full.
     """
+
+    spawn: Callable[[list[str], dict[str, str]], subprocess.Popen[str]] = staticmethod(spawn)
+    """How a process is made; whoever makes hundreds may have a quicker way."""
 
     def __init__(self, directory: Path, *arguments: str, modems: int = 1) -> None:
         self.directory = directory
@@ -81,13 +89,7 @@ class SimulatorProcess:
             "--log", str(self.log_path), "--exit-with-stdin", *self._arguments,
         ]  # fmt: skip
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        self._process = self.spawn(command, {**os.environ, "PYTHONPATH": path})
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line.startswith("ready "):
             self.stop()
