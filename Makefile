@@ -6,11 +6,12 @@ PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 PLOTS := .venv/.plots
+RENDERER := .venv/.renderer
 
 # Programs of this tree are started often, and should not be compiled anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint format bench prove matrix torture deb packages clean
+.PHONY: help install demo test lint format docs bench prove matrix torture deb packages clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +33,10 @@ lint: $(TOOLS) ## ruff and mypy
 format: $(TOOLS) ## let ruff mend what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+docs: $(RENDERER) ## make the pages about keys and commands anew, check all links, render into build/docs
+	$(PYTHON) -m scripts.reference
+	$(PYTHON) -m mkdocs build --quiet
 
 bench: packages $(PLOTS) ## phonebridge beside its peers, into docs/benchmarks.md (ARGS='--only lines')
 	$(PYTHON) -m bench $(ARGS)
@@ -62,6 +67,10 @@ $(RUNTIME): pyproject.toml scripts/venv.sh
 
 $(TOOLS): $(RUNTIME)
 	@scripts/venv.sh '.[test]'
+	@touch $@
+
+$(RENDERER): $(TOOLS)
+	@scripts/venv.sh '.[test,docs]'
 	@touch $@
 
 $(PLOTS): $(TOOLS)

@@ -58,9 +58,10 @@ class Secret:
 @dataclass(frozen=True, slots=True)
 class Check:
     """`Annotated[T, Check(function)]`: the function gets the value, and returns it or raises ValueError with the
-    rest of a sentence that begins with the key."""
+    rest of a sentence that begins with the key. `description` says what the value is, where a type does not."""
 
     function: Callable[[Any], Any]
+    description: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema  # noqa: PLC0415 - only where a configuration is checked
@@ -80,4 +81,4 @@ def Form(pattern: str, description: str) -> Check:
             raise ValueError(f"should be {description}, not {value!r}")
         return value
 
-    return Check(check)
+    return Check(check, description)

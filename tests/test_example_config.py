@@ -15,6 +15,7 @@ from agent import config, plugins
 from agent.alerts.settings import AlertSettings
 from agent.config import AgentSettings, RetentionSettings, RouteSettings
 from agent.metrics.settings import MetricsSettings
+from scripts.reference import configuration
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 # Whole blocks that are not in use: the line of their kind → the section.
@@ -157,3 +158,12 @@ def test_what_is_commented_out_as_a_whole_is_taken(tmp_path: Path) -> None:
 def test_the_package_brings_it_along() -> None:
     packaged = files("agent").joinpath("units", "config.example.toml").read_text()
     assert packaged == EXAMPLE.read_text()
+
+
+def test_every_key_is_described_for_its_page() -> None:
+    assert configuration.missing() == []
+
+
+def test_the_page_of_all_keys_is_made_from_the_code() -> None:
+    is_fresh = (EXAMPLE.parent / "docs" / "configuration.md").read_text() == configuration.page()
+    assert is_fresh, "docs/configuration.md is stale; run: .venv/bin/python -m scripts.reference"

@@ -40,7 +40,7 @@ _EPILOG = (
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Returns the exit code; prints one sentence where it is not 0."""
     try:
-        result = _app()(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        result = application()(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except Fault as fault:
         say(str(fault))
         return fault.code
@@ -70,7 +70,8 @@ def run(
     return slim.main(["-c", str(config)])
 
 
-def _app() -> typer.Typer:
+def application() -> typer.Typer:
+    """Every command, for the parser and for docs/cli-reference.md."""
     app = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,

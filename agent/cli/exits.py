@@ -11,7 +11,7 @@ _WANTS_TRACE = "PHONEBRIDGE_TRACEBACK"
 
 
 class Exit(IntEnum):
-    """Exit codes of every command (docs/cli.md)."""
+    """Exit codes of every command; see MEANINGS."""
 
     OK = 0
     FAILED = 1
@@ -19,6 +19,17 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     NOT_YET = 4
     INTERRUPTED = 130
+
+
+MEANINGS = {
+    Exit.OK: "Done. `send --wait`: delivered, or sent where no report will come.",
+    Exit.FAILED: "Failed: refused, not found, not deliverable, no modem found. The sentence says why.",
+    Exit.USAGE: "Wrong use, or a wrong configuration.",
+    Exit.UNREACHABLE: "No daemon answers.",
+    Exit.NOT_YET: "`send --wait`: not delivered in the time given; the message goes on.",
+    Exit.INTERRUPTED: "Ctrl-C.",
+}
+"""For people: docs/cli-reference.md is made from this, and docs/cli.md is checked against it."""
 
 
 class Fault(Exception):

@@ -82,7 +82,7 @@ class LocalUpstream:
                 group.create_task(accounts.run(), name=f"keys {local.name}")
                 group.create_task(pools.run(local), name=f"pools {local.name}")
                 group.create_task(_heart(local), name=f"heart {local.name}")
-                self._server = _server(app, listener)
+                self._server = _server(app, listener, self._settings.trusted_proxies)
                 await self._server.run(self._stopping)
         finally:
             listener.close()
@@ -134,10 +134,10 @@ async def _heart(local: Local) -> None:
     await heart.run(local)
 
 
-def _server(app: Any, listener: socket.socket) -> Server:
+def _server(app: Any, listener: socket.socket, proxies: Sequence[str]) -> Server:
     from agent.upstreams.local.server import Server  # noqa: PLC0415
 
-    return Server(app, listener)
+    return Server(app, listener, proxies)
 
 
 def _hosts(settings: LocalSettings) -> Hosts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -46,9 +46,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """One life of the server on a listening socket."""
+    """One life of the server on a listening socket. From `proxies`, addresses or networks, X-Forwarded-For and
+    X-Forwarded-Proto are believed; from all others they are ignored."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket, proxies: Sequence[str]) -> None:
         self._listener = listener
         self._config = uvicorn.Config(
             app,
@@ -60,6 +61,9 @@ class Server:
             log_config=None,
             date_header=False,
             server_header=False,
+            proxy_headers=bool(proxies),
+            # Given always: the default is an environment variable.
+            forwarded_allow_ips=list(proxies),
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,

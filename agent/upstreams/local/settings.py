@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +21,14 @@ def _no_empty_key(value: Secret) -> Secret:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f'"{value}" is no address or network, e.g. "192.168.1.5" or "10.0.0.0/24"') from error
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings(UpstreamSettings):
     """Keys of `[[upstream]]` with type = "local"."""
@@ -31,6 +40,7 @@ class LocalSettings(UpstreamSettings):
     passphrase: Secret | None = None
     passphrase_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[Annotated[str, Check(_network, "an address or a network")], ...] = ("127.0.0.1", "::1")
     sms_rate: _Amount = 0.0
     prices: dict[str, _Amount] = field(default_factory=dict)
     currency: Annotated[str, Form("[A-Z]{3}", 'three capital letters, e.g. "EUR"')] = "USD"

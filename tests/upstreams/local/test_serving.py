@@ -45,6 +45,8 @@ async def test_a_key_is_generated_once_for_the_owner_alone(tmp_path: Path, capsy
         ({"bind": "127.0.0.1:99999"}, "is not HOST:PORT"),
         ({"api_key": ""}, "is empty"),
         ({"registration": "maybe"}, "registration"),
+        ({"trusted_proxies": ["proxy.lan"]}, '"proxy.lan" is no address or network'),
+        ({"trusted_proxies": ["10.0.0.1/8"]}, '"10.0.0.1/8" is no address or network'),
         ({"api_keys": "x"}, 'did you mean "api_key"?'),
     ],
 )
@@ -112,3 +114,34 @@ async def test_a_message_is_on_its_way_without_any_polling(rig: Rig) -> None:
         async with asyncio.timeout(5):
             while len(rig.modem.sent) <= number:
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "is_believed"),
+    [
+        (None, True),
+        (["127.0.0.0/8"], True),
+        (["192.0.2.7"], False),
+        ([], False),
+    ],
+)
+async def test_forwarding_headers_count_from_trusted_proxies_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxies: list[str] | None, is_believed: bool
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        rig = Rig(box, trusted_proxies=proxies, registration="open")
+        await rig.start()
+
+        async def log_in(visitor: str, account: int) -> int:
+            body = {"email": f"{account}@example.com", "password": "wrong-one"}
+            # What a client writes itself stands in front of what the proxy adds.
+            headers = {"X-Forwarded-For": f"203.0.113.99, {visitor}", "X-Forwarded-Proto": "https"}
+            return (await rig.http.post("/api/login", json=body, headers=headers)).status_code
+
+        answers = [await log_in("203.0.113.1", number) for number in range(8)]
+        assert answers[0] == 401 and answers[-1] == 429
+        assert await log_in("203.0.113.2", 9) == (401 if is_believed else 429)
+        page = await rig.http.get("/ui/login", headers={"X-Forwarded-Proto": "https"})
+        assert ("; Secure" in page.headers["set-cookie"]) == is_believed
+        await rig.stop()
