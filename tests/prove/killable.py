@@ -12,7 +12,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,19 @@ def main() -> None:
 
     loaded = config.load(Path(path))
     logs.set_up(loaded.agent.log_level, loaded.agent.log_format)
-    asyncio.run(daemon.run(loaded, Path(path)))
+    asyncio.run(_run(daemon.run(loaded, Path(path))))
+
+
+async def _run(work: Coroutine[Any, Any, None]) -> None:
+    """SIGUSR1 shows where every task stands, for whoever finds the daemon standing still."""
+
+    def show() -> None:
+        for task in asyncio.all_tasks():
+            task.print_stack(file=sys.stderr)
+        sys.stderr.flush()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, show)
+    await work
 
 
 if __name__ == "__main__":

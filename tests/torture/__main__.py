@@ -1,6 +1,6 @@
 """`make torture`: everything at once, and an accountant who reads the logs of modem and server alone.
 
-Bounded: `--seconds` of torture (1800 by default), and then as long as it takes to bring all to its end, 10 minutes at
+Bounded: `--seconds` of torture (1800 by default), and then as long as it takes to bring all to its end, 7 minutes at
 most. The seed is printed; the same seed strikes in the same order, though not at the same instants of the dialogue.
 """
 
