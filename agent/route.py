@@ -493,7 +493,7 @@ class Route:
             self._is_sending = False
             if isinstance(finished.result, OutcomeUnknown):
                 # While it had the line, nothing could be read: only what is watched from now on counts.
-                self._watch.forget()
+                self._watch.begin_anew(self._clock.boot_ms())
                 await self._outbox.record(finished)
                 finished = None
                 self._new_unknown.set()

@@ -44,6 +44,12 @@ class Watch:
         self._spans.clear()
         self._since = None
 
+    def begin_anew(self, now_ms: int) -> None:
+        """Nothing could be read until now, though nothing was missed: what was watched before does not count."""
+        self._spans.clear()
+        if self._since is not None:
+            self._since = now_ms
+
     def spans(self, now_ms: int) -> tuple[Span, ...]:
         """All of it, up to now."""
         return (*self._spans, *([(self._since, now_ms)] if self._since is not None else []))
