@@ -236,7 +236,8 @@ class Inbound:
         fresh = [item for item in found if not self._is_kept(item)]
         if fresh:
             # After the reading: a restart between the two would have it look like this SIM's.
-            await self._verify_sim()
+            async with self._line:
+                await self._verify_sim()
         told = [events.decode(self._modem.sim.iccid, item.stored.pdu) for item in fresh]
         refused = await emit_all(self._context.emit, told)
         for item, event, error in zip(fresh, told, refused, strict=True):
@@ -246,11 +247,13 @@ class Inbound:
                     await self._prove_stored_reports()
         kept = [item for item in found if self._is_kept(item)]
         if kept:
-            await self._verify_sim()
             async with self._line:
+                # In the same hold, as is the selection: a submit between the two may outlast a restart.
+                await self._verify_sim()
                 self._distrust_selection()
                 for item in kept:
-                    await self._delete(item)
+                    if not self._is_named_again(item):
+                        await self._delete(item)
         for error in refused:
             if error is not None:
                 raise error
@@ -258,8 +261,13 @@ class Inbound:
     async def _verify_sim(self) -> None:
         """Of two SIMs, the other one's messages are not this one's to take or delete. Raises: SessionLost."""
         if self._modem.slot_switch is not None:
-            async with self._line:
-                await sim_slot.verify(self._channel, self._modem.slot_switch, self._modem.slot)
+            await sim_slot.verify(self._channel, self._modem.slot_switch, self._modem.slot)
+
+    def _is_named_again(self, item: _Found) -> bool:
+        """Tell whether a read of this slot is still due: what was read may have been replaced since (TS 23.040
+        §9.2.3.9, replace short message; a full SR), and that read deletes it."""
+        slot = self._slot(item.memory, item.stored.index)
+        return any(slot == self._slot(place.memory, place.index) for place in self._places)
 
     async def _delete(self, item: _Found) -> None:
         """Delete; where that fails, the next sweep tries again and nobody is told of the message twice."""

@@ -335,13 +335,18 @@ class AtSession:
         async with self._line:
             self._submission.is_resting = True
             await sim_slot.radio_off(self._channel)
+        # Also what is stored while the sweep goes on: left behind, it would be taken for the other SIM's.
+        self._inbound.sweep_soon()
+        while self._inbound.wanted.is_set():
+            await self._all_urcs_taken()
+            await self._inbound.serve()
+            await self._all_urcs_taken()
+        raise SessionRested(sentence)
+
+    async def _all_urcs_taken(self) -> None:
         while self._channel.urcs or not self._taken.is_set():
             await asyncio.sleep(0)
             await self._taken.wait()
-        while self._inbound.wanted.is_set():
-            await self._inbound.serve()
-        await self._inbound.sweep()
-        raise SessionRested(sentence)
 
     def _hasten_upkeep(self) -> None:
         self._upkeep.due_at = 0.0

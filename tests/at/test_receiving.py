@@ -15,17 +15,24 @@ from drivers.api import (
     LinkChanged,
     OpenContext,
     SessionLost,
+    SessionRested,
     Sim,
     StatusReport,
     Swept,
     UndecodablePdu,
 )
 from drivers.at import commands
+from drivers.at.care import Care
 from drivers.at.channel import Channel
 from drivers.at.commands import Stored
 from drivers.at.inbound import Inbound, _Found
 from drivers.at.parser import Kind, Line
+from drivers.at.profiles import SimSwitch
+from drivers.at.recovery import Ladder
+from drivers.at.session import AtSession
+from drivers.at.settings import AtSettings
 from drivers.at.state import Modem, Storages
+from drivers.at.turns import Member, Turn, Turns
 from drivers.simulator.process import SimulatorProcess
 from tests.at.harness import FactMemory, Harness
 from tests.at.scripted import ScriptedModem
@@ -261,6 +268,100 @@ async def test_a_slot_that_was_named_twice_is_deleted_once() -> None:
     await inbound.serve()
     assert [type(event) for event in told] == [StatusReport]
     assert script.commands.count("AT+CMGD=1") == 1
+    await channel.close()
+
+
+async def test_a_slot_that_was_named_again_is_read_again_before_it_is_deleted() -> None:
+    """What was read may have been replaced in its slot while it was written down."""
+    pdus = [b"0006%02d0C91947132547698" % mr + 2 * b"62104221436500" + b"00" for mr in (4, 5)]
+    left = iter(pdus)
+    script = ScriptedModem({"AT+CMGR=1": lambda: b"\r\n+CMGR: 0,,25\r\n" + next(left) + b"\r\n\r\nOK\r\n"})
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"))
+    modem.storages = Storages("SR", "ME", "ME", ("ME", "SR"), 3)
+    told: list[Event] = []
+
+    async def emit(event: Event) -> None:
+        if not told:
+            inbound.indicate(Line(Kind.URC, '+CDSI: "SR",1', "+CDSI"))
+        told.append(event)
+
+    inbound = Inbound(channel, modem, OpenContext("test", emit, FactMemory()), asyncio.Lock())
+    inbound.indicate(Line(Kind.URC, '+CDSI: "SR",1', "+CDSI"))
+    while inbound.wanted.is_set():
+        await inbound.serve()
+    assert [event.tp_mr for event in told if isinstance(event, StatusReport)] == [4, 5]
+    assert [command for command in script.commands if "=1" in command] == ["AT+CMGR=1"] * 2 + ["AT+CMGD=1"]
+    await channel.close()
+
+
+async def test_of_two_sims_nothing_comes_between_the_look_at_the_sim_and_the_deletion() -> None:
+    """A submit may take seconds, and the modem may restart on the other SIM behind it."""
+    line = asyncio.Lock()
+    others: list[asyncio.Task[None]] = []
+
+    async def submit() -> None:
+        async with line:
+            await channel.exchange(commands.SIGNAL)
+
+    def used() -> bytes:
+        others.append(asyncio.create_task(submit()))
+        return b"\r\n+QDSIM: 0\r\n\r\nOK\r\n"
+
+    script = ScriptedModem({"AT+QDSIM?": used})
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"))
+    modem.slot_switch, modem.slot = SimSwitch("AT+QDSIM?", "AT+QDSIM={slot}"), 1
+    modem.storages = Storages("SM", "SM", "SM", ("SM",), 3)
+
+    async def emit(event: Event) -> None: ...
+
+    inbound = Inbound(channel, modem, OpenContext("test", emit, FactMemory()), line)
+    await inbound._keep([_Found("SM", Stored(3, "0006"))])
+    await asyncio.gather(*others)
+    deletion = script.commands.index("AT+CMGD=3")
+    assert script.commands[deletion - 2 : deletion] == ["AT+QDSIM?", 'AT+CPMS="SM","SM","SM"']
+    await channel.close()
+
+
+async def test_a_sim_is_not_left_while_something_of_it_lies_unread_in_the_modem() -> None:
+    """The radio is off, and the modem stores the last message while it is swept."""
+    pdu = b"00040C91947132547698000062104221436500" + b"02E834"
+    script = ScriptedModem(
+        {
+            "AT+CMGL=4": b'\r\nOK\r\n\r\n+CMTI: "ME",1\r\n',
+            "AT+CMGR=1": b"\r\n+CMGR: 0,,20\r\n" + pdu + b"\r\n\r\nOK\r\n",
+        }
+    )
+    channel = Channel(route="test")
+    script.attach(channel)
+    await channel.resynchronise(2.0, settled=False)
+    modem = Modem(sim=Sim("8949"))
+    modem.storages = Storages("ME", "ME", "ME", ("ME",), 3)
+    told: list[Event] = []
+
+    async def emit(event: Event) -> None:
+        told.append(event)
+
+    async def has_work() -> bool:
+        return False
+
+    turn = Turn(Turns(), Member(1, "test", 10.0, 0.1, has_work))
+    context = OpenContext("test", emit, FactMemory())
+    session = AtSession(channel, modem, AtSettings(port="-"), context, Care(Ladder(), lambda _: None, {}), turn=turn)
+    taking = asyncio.create_task(session._take_urcs())
+    try:
+        with pytest.raises(SessionRested):
+            await session._rest(turn)
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+    assert [event.text for event in told if isinstance(event, InboundPart)] == ["hi"]
+    assert "AT+CMGD=1" in script.commands
     await channel.close()
 
 
