@@ -1,7 +1,8 @@
 """Runs a program whose clocks run fast, or jump: `python -m tests.clocked MODULE ARGUMENTS…`.
 
 All clocks that Python offers, and all waits of asyncio and `time.sleep`, follow one injected clock; every process with
-the same environment has the same. Nothing of the program is changed. Threads that wait on a lock wait in real time.
+the same environment has the same. Nothing of the program is changed. Threads that wait on a lock wait in real time,
+but for the clock of `tests/skipping.py`, which knows of all waits.
 
     clock = TestClock(path, speed=600)         # a minute in a tenth of a second
     subprocess.Popen([…, "-m", "tests.clocked", …], env={**os.environ, **clock.environment()})
@@ -10,18 +11,32 @@ the same environment has the same. Nothing of the program is changed. Threads th
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import math
 import mmap
 import os
+import queue
 import runpy
+import select
 import selectors
 import struct
 import sys
+import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.skipping import Waits
 
 _VARIABLE = "PHONEBRIDGE_TEST_CLOCK"
 _OFFSET = struct.Struct("<d")
+_READABLE = select.EPOLLIN
+_LOOK_S = 0.002
+"""How often a waiting thread looks at a clock that skips."""
 
 
 class TestClock:
@@ -54,13 +69,14 @@ class TestClock:
 def install(environment: str) -> None:
     """Replace the clocks of this process."""
     path, *numbers = environment.split("|")
-    speed, real, boot, epoch = map(float, numbers)
+    speed, real, boot, epoch = map(float, numbers[:4])
     with Path(path).open("rb") as file:
         offset = mmap.mmap(file.fileno(), _OFFSET.size, access=mmap.ACCESS_READ)
-    monotonic, sleep, clock_gettime_ns = time.monotonic, time.sleep, time.clock_gettime_ns
+    monotonic, clock_gettime_ns = time.monotonic, time.clock_gettime_ns
+    waits = _waits(Path(numbers[4])) if len(numbers) > 4 else None
 
     def passed() -> float:
-        return (monotonic() - real) * speed
+        return (monotonic() - real) * speed + (waits.skipped_s() if waits else 0.0)
 
     def wall() -> float:
         return epoch + passed() + float(_OFFSET.unpack(offset[: _OFFSET.size])[0])
@@ -74,17 +90,93 @@ def install(environment: str) -> None:
 
     # As partials, which like the built-in functions do not become methods where a class keeps one.
     time.monotonic = partial(lambda: boot + passed())
+    time.monotonic_ns = partial(lambda: round((boot + passed()) * 1e9))
     time.time = partial(wall)
     time.time_ns = partial(lambda: round(wall() * 1e9))
     time.clock_gettime_ns = partial(of_clock_ns)
     time.clock_gettime = partial(lambda clock: of_clock_ns(clock) / 1e9)
-    time.sleep = partial(lambda seconds: sleep(seconds / speed))
-    select = selectors.EpollSelector.select
+    datetime.datetime = type("datetime", (datetime.datetime,), {"now": classmethod(_now)})  # type: ignore[misc]
+    if waits is None:
+        _speed_up_waits(speed)
+    else:
+        _tell_waits(waits, passed)
+
+
+def _now(kind: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
+    return kind.fromtimestamp(time.time(), tz)
+
+
+def _waits(directory: Path) -> Waits:
+    # Imported here: that module builds on this one.
+    from tests.skipping import Waits
+
+    return Waits(directory)
+
+
+def _speed_up_waits(speed: float) -> None:
+    sleep, select = time.sleep, selectors.EpollSelector.select
 
     def fast_select(self: selectors.EpollSelector, timeout: float | None = None) -> object:
         return select(self, None if timeout is None else timeout / speed)
 
+    time.sleep = partial(lambda seconds: sleep(seconds / speed))
     selectors.EpollSelector.select = fast_select  # type: ignore[assignment,method-assign]
+
+
+def _tell_waits(waits: Waits, passed: Callable[[], float]) -> None:
+    """Every wait with an end is told to whoever skips time, and ends when the clock has come there."""
+    sleep, select, wait = time.sleep, selectors.EpollSelector.select, threading.Condition.wait
+
+    def told_select(self: selectors.EpollSelector, timeout: float | None = None) -> object:
+        if timeout is not None and timeout <= 0:
+            return select(self, 0)
+        poll = self._selector  # type: ignore[attr-defined]
+        with contextlib.suppress(FileExistsError):
+            poll.register(waits.wake, _READABLE)
+        deadline = math.inf if timeout is None else passed() + timeout
+        with waits.until(deadline):
+            # Looked at again: the clock may have come there before it was told.
+            found = select(self, None if timeout is None else max(0.0, deadline - passed()))
+        waits.awake()
+        return found
+
+    def told_sleep(seconds: float) -> None:
+        deadline = passed() + seconds
+        with waits.until(deadline):
+            while (left := deadline - passed()) > 0:
+                sleep(min(left, _LOOK_S))
+
+    def told_wait(self: threading.Condition, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return wait(self)
+        deadline = passed() + timeout
+        with waits.until(deadline):
+            while (left := deadline - passed()) > 0:
+                # The lock is held between two waits, so nobody's word is missed.
+                if wait(self, min(left, _LOOK_S)):
+                    return True
+        return wait(self, 0)
+
+    read, write = os.read, os.write
+
+    def counted_read(descriptor: int, size: int) -> bytes:
+        octets = read(descriptor, size)
+        if os.isatty(descriptor):
+            waits.passed_on(-len(octets))
+        return octets
+
+    def counted_write(descriptor: int, octets: bytes) -> int:
+        written = write(descriptor, octets)
+        if os.isatty(descriptor):
+            waits.passed_on(written)
+        return written
+
+    os.read, os.write = partial(counted_read), partial(counted_write)
+    time.sleep = partial(told_sleep)
+    selectors.EpollSelector.select = told_select  # type: ignore[assignment,method-assign]
+    threading.Condition.wait = told_wait  # type: ignore[method-assign]
+    # The one written in C waits in the kernel, where nobody can tell until when; this one waits on a condition.
+    queue.SimpleQueue = queue._PySimpleQueue  # type: ignore[attr-defined,misc]
 
 
 def main() -> None:

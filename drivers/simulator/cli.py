@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ussd", default="Balance 9.99 EUR", help="what the network answers to any USSD request")
     add("--noise", type=_seconds, metavar="S", help="between noise lines (default: by personality); 0 for none")
     add("--seed", type=int, default=1, help="of references and jitter")
+    add("--log-commands", action="store_true", help="log the name of every command (no arguments)")
     add("--print-air", action="store_true", help="one line per event for a person who watches")
     add("--exit-with-stdin", action="store_true", help="end when standard input ends")
     return parser
@@ -172,5 +173,6 @@ def _options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Opt
         noise_gap_s=parsed.noise,
         seed=parsed.seed,
         has_air_print=parsed.print_air,
+        logs_commands=parsed.log_commands,
         exits_on_stdin_eof=parsed.exit_with_stdin,
     )

@@ -106,6 +106,9 @@ class Dialogue:
             self._output.answer("", (), ERROR.failure)
             return
         name = commands[0].name if commands else ""
+        if self._device.options.logs_commands:
+            # Names only: an argument may be a PIN.
+            self._log("command", names=" ".join(command.name for command in commands))
         if self._device.faults.armed:
             if strike(self._device, self._power, name):
                 return

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -39,8 +39,18 @@ class SimulatorProcess:
     spawn: Callable[[list[str], dict[str, str]], subprocess.Popen[str]] = staticmethod(spawn)
     """How a process is made; whoever makes hundreds may have a quicker way."""
 
-    def __init__(self, directory: Path, *arguments: str, modems: int = 1) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        modems: int = 1,
+        runner: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`runner` is a module that runs modules, e.g. under another clock; `environment` comes on top of ours."""
         self.directory = directory
+        self._runner = runner
+        self._environment = environment or {}
         self.log_path = directory / "modem.log"
         self.control_path = directory / "control.sock"
         self.ports = [directory / f"modem{number}" for number in range(modems)]
@@ -84,12 +94,14 @@ class SimulatorProcess:
         """Returns when the ports can be opened. Raises SimulatorError."""
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "drivers.simulator", "--modems", str(len(self.ports)),
+            sys.executable, "-m", *self._runner, "drivers.simulator", "--modems", str(len(self.ports)),
             "--link-dir", str(self.directory), "--control", str(self.control_path),
             "--log", str(self.log_path), "--exit-with-stdin", *self._arguments,
         ]  # fmt: skip
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = self.spawn(command, {**os.environ, "PYTHONPATH": path})
+        # The quicker way knows one program only.
+        make = spawn if self._runner else self.spawn
+        self._process = make(command, {**os.environ, **self._environment, "PYTHONPATH": path})
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line.startswith("ready "):
             self.stop()

@@ -70,4 +70,5 @@ class Options:
     noise_gap_s: float | None = None
     seed: int = 1
     has_air_print: bool = False
+    logs_commands: bool = False
     exits_on_stdin_eof: bool = False

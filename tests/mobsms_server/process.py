@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -82,8 +82,11 @@ class MobSmsServer:
         undocumented: str = "404",
         call_webhooks: bool = True,
         seed: int = 0,
+        runner: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`hook`: receive the agent's own webhook calls, and name that address as `webhook_url_incoming`."""
+        """`hook`: receive the agent's own webhook calls, and name that address as `webhook_url_incoming`. `runner` is a
+        module that runs modules, e.g. under another clock; `environment` comes on top of ours."""
         directory.mkdir(parents=True, exist_ok=True)
         self.key = key
         self.log_path = directory / "mobsms.log"
@@ -91,6 +94,8 @@ class MobSmsServer:
         self.error_path = directory / "mobsms.err"
         self.certificates = certificates
         self._hook = hook
+        self._runner = runner
+        self._environment = environment or {}
         self._reserved = [reserve_port("127.0.0.1") for _ in range(3)]
         self.port, self.control_port, self.hook_port = (s.getsockname()[1] for s in self._reserved)
         self._arguments = ["--key", key, "--log", str(self.log_path), "--state", str(self.state_path)]
@@ -134,8 +139,9 @@ class MobSmsServer:
         first = not self.state_path.exists()
         with self.error_path.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.mobsms_server", "--exit-with-stdin", *self._arguments],
+                [sys.executable, "-m", *self._runner, "tests.mobsms_server", "--exit-with-stdin", *self._arguments],
                 cwd=_ROOT,
+                env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -47,6 +47,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.clock: TestClock | None = None
         """Where it is given, the daemon's clocks are this one."""
+        self.environment: dict[str, str] = {}
         self._is_traced = False
         directory.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
@@ -54,7 +55,7 @@ class Daemon:
     def write_config(self, config: dict[str, Any]) -> None:
         agent = {"state_dir": str(self.state), "clock": "trusted", "device_name": "prove", **config.get("agent", {})}
         lines = ["[agent]", *_keys(agent)]
-        for section in ("metrics", "alerts"):
+        for section in ("metrics", "alerts", "retention"):
             if section in config:
                 lines += ["", f"[{section}]", *_keys(config[section])]
         for kind in ("route", "upstream"):
@@ -74,7 +75,12 @@ class Daemon:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(self.clock.environment() if self.clock else {}), "PYTHONPATH": str(ROOT)},
+                env={
+                    **os.environ,
+                    **(self.clock.environment() if self.clock else {}),
+                    **self.environment,
+                    "PYTHONPATH": str(ROOT),
+                },
             )
         self._is_traced = bool(prefix)
 
@@ -122,11 +128,20 @@ class Stage:
         modems: int = 1,
         certificates: Certificates | None = None,
         server: MobSmsServer | None = None,
+        clock: TestClock | None = None,
     ) -> None:
+        """`clock`: all three processes go by it."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.modem = SimulatorProcess(directory / "modem", *simulator, modems=modems)
-        self.server = server or MobSmsServer(directory / "server", key="7|prove-key", certificates=certificates)
+        self.clock = clock
+        runner = ("tests.clocked",) if clock else ()
+        environment = clock.environment() if clock else None
+        self.modem = SimulatorProcess(
+            directory / "modem", *simulator, modems=modems, runner=runner, environment=environment
+        )
+        self.server = server or MobSmsServer(
+            directory / "server", key="7|prove-key", certificates=certificates, runner=runner, environment=environment
+        )
         self.certificates = certificates
         self._stack = contextlib.ExitStack()
         self.daemon: Daemon
@@ -135,6 +150,7 @@ class Stage:
         self._stack.enter_context(self.modem)
         self._stack.enter_context(self.server)
         self.daemon = Daemon(self.directory / "daemon", {})
+        self.daemon.clock = self.clock
         self._stack.callback(self.daemon.kill)
         return self
 
