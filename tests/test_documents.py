@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from drivers.at.profiles import GENERIC, PROFILES
+from scripts.reference import examples
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -77,3 +78,10 @@ def test_every_maker_is_in_the_table_of_hardware(profile: object) -> None:
     own = [switch.use.partition("=")[0] for switch in profile.sim_switches if switch not in GENERIC.sim_switches]
     assert re.findall(r"`(AT[^`]+)`", two_sims) == own
     assert own or two_sims == "standard"
+
+
+def test_examples_for_contributors_are_the_code_that_tests_run() -> None:
+    text = (DOCS / "contributing.md").read_text()
+    for name in ("folder_driver", "folder_upstream"):
+        assert (ROOT / "tests" / "example" / f"{name}.py").read_text() in text
+    assert text == examples.page(), "docs/contributing.md is stale; run: .venv/bin/python -m scripts.reference"

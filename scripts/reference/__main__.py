@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import commands, configuration
+from scripts.reference import commands, configuration, examples
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = {"configuration.md": configuration.page, "cli-reference.md": commands.page}
+PAGES = {"configuration.md": configuration.page, "cli-reference.md": commands.page, "contributing.md": examples.page}
 
 
 def main() -> None:
