@@ -1,4 +1,4 @@
-"""A server that is a directory: jobs are files in it, what is told are lines. Sees gateway, model and contract alone."""
+"""A server that is a directory: jobs are files in it, what is told are lines. Sees only gateway, model and contract."""
 
 from __future__ import annotations
 
