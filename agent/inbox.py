@@ -16,6 +16,7 @@ from drivers.api import (
     InboundPart,
     IncomingCall,
     LateOutcome,
+    MayBeDouble,
     RecoveryStep,
     StatusReport,
     UndecodablePdu,
@@ -44,6 +45,9 @@ class Inbox:
             await self._journal.write(lambda con: inbound.add_undecodable(con, route, event, self._clock.now()))
         elif isinstance(event, StatusReport):
             await self._take_report(route, event)
+        elif isinstance(event, MayBeDouble):
+            await self._journal.write(lambda con: evidence.flag_double(con, route, event, self._clock.now()))
+            _log.warning("may_be_double", route=route, tp_mr=event.tp_mr, reason=event.sentence)
         elif isinstance(event, LateOutcome):
             await self._take_late(route, event)
         elif isinstance(event, RecoveryStep):

@@ -330,6 +330,7 @@ class Route:
             leftover=leftover,
             status_reports=self.config.settings.status_reports,
             has_work=self._has_work,
+            on_unknown=self._agent.on_unknown,
         )
         session = await self.driver.open(self.config.driver, context)
         try:

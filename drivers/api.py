@@ -31,7 +31,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 
 class DriverError(Exception):
@@ -179,11 +179,13 @@ class Submitted:
     """The network took the part. `tp_mr` is the message reference, or None where the modem gave none; a service may
     give any number below 2**53 by which its reports are known.
 
-    `report_asked` is False where the driver had to leave the request for a status report out.
+    `report_asked` is False where the driver had to leave the request for a status report out; `reports_anyway` is True
+    where reports come although none was asked for.
     """
 
     tp_mr: int | None
     report_asked: bool = field(default=True, repr=False)
+    reports_anyway: bool = field(default=False, repr=False)
 
 
 # --- what a session tells ---------------------------------------------------------------------------
@@ -323,6 +325,16 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MayBeDouble:
+    """What was Submitted with this `tp_mr` is about to be sent once more, since nobody can say whether it was sent:
+    by whatever the session submits to, and by the owner's policy. History; durable before it is sent."""
+
+    iccid: str
+    tp_mr: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class LateOutcome:
     """A submit's answer that was still in the line when the session was opened again.
 
@@ -385,6 +397,7 @@ Event = (
     InboundPart
     | UndecodablePdu
     | StatusReport
+    | MayBeDouble
     | LateOutcome
     | Swept
     | LinkChanged
@@ -418,7 +431,8 @@ class OpenContext:
     """What a session gets from the agent.
 
     `leftover` says that a submit's outcome is open on this route: listen before flushing. `has_work` tells whether
-    something waits that only a session of this route brings on: a message, or the outcome of an attempt.
+    something waits that only a session of this route brings on: a message, or the outcome of an attempt. `on_unknown`
+    is the owner's policy for what nobody can say of, for a session that must decide it itself.
     """
 
     route: str
@@ -427,6 +441,7 @@ class OpenContext:
     leftover: bool = False
     status_reports: bool = True
     has_work: Callable[[], Awaitable[bool]] = _no_work
+    on_unknown: Literal["resend", "fail"] = "resend"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def test_drivers_never_import_the_agent() -> None:
 def test_the_agent_uses_only_the_codec_and_the_contract_of_drivers() -> None:
     allowed = ("drivers.api", "drivers.settings", "drivers.sms")
     # The gateway's end of the road that pools use: the same connection, topics and payloads, and not the driver.
-    road = ("drivers.mqtt.link", "drivers.mqtt.topics", "drivers.mqtt.payloads")
+    road = ("drivers.mqtt.link", "drivers.mqtt.topics", "drivers.mqtt.payloads", "drivers.mqtt.keys")
     mqtt = _files("agent/upstreams/mqtt")
     # The demo and the control of the simulator belong to the CLI, which starts it as a process of its own.
     others = [path for path in _files("agent") if "cli" not in path.parts and path not in mqtt]

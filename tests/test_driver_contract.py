@@ -30,6 +30,8 @@ from drivers.api import (
 )
 from drivers.settings import Secret
 from drivers.simulator.process import SimulatorProcess
+from tests.mqtt.broker import Mosquitto
+from tests.mqtt.person import Person
 from tests.yazsana.conftest import Memory
 from tests.yazsana.server import KEY, YazsanaServer
 
@@ -92,7 +94,26 @@ async def _yazsana(stack: AsyncExitStack, directory: Path) -> Place:
     )
 
 
-PLACES = {"at": _at, "yazsana": _yazsana}
+async def _mqtt(stack: AsyncExitStack, directory: Path) -> Place:
+    from drivers.mqtt.settings import PoolSettings
+
+    broker = stack.enter_context(Mosquitto(directory / "broker"))
+    gateway = stack.enter_context(Person(broker.port, "phonebridge/gate"))
+    gateway.say("availability", "online", is_retained=True)
+    gateway.say("capacity", {"room": 9, "free": 9, "routes": ["sim0"], "pool": "cupboard"}, is_retained=True)
+
+    async def leave() -> None:
+        broker.kill()
+
+    return Place(
+        PoolSettings(url=broker.url, pool="cupboard"),
+        PoolSettings(url="mqtt://127.0.0.1:1", pool="cupboard"),
+        lambda: [job["text"] for job in gateway.heard("send")],
+        leave,
+    )
+
+
+PLACES = {"at": _at, "mqtt": _mqtt, "yazsana": _yazsana}
 DRIVERS = plugins.names(plugins.DRIVERS)
 
 

@@ -21,6 +21,7 @@ EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 # Whole blocks that are not in use: the line of their kind → the section.
 _OPTIONAL = {
     '#driver = "yazsana"': "route yazsana",
+    '#driver = "mqtt"': "route mqtt",
     '#type = "mqtt"': "upstream mqtt",
     '#type = "smsgate"': "upstream smsgate",
 }
@@ -65,6 +66,7 @@ def models() -> list[tuple[str, type[Any]]]:
         ("route", RouteSettings),
         ("route", plugins.load_driver("at").Settings),
         ("route yazsana", plugins.load_driver("yazsana").Settings),
+        ("route mqtt", plugins.load_driver("mqtt").Settings),
         *((f"upstream {name}", plugins.load_upstream(name).Settings) for name in plugins.names(plugins.UPSTREAMS)),
     ]
 
@@ -86,7 +88,8 @@ def test_it_has_no_key_that_does_not_exist() -> None:
     known: dict[str, set[str]] = {}
     for section, model in models():
         known.setdefault(section, set()).update(config.keys_of(model))
-    known["route yazsana"].update(config.keys_of(RouteSettings))
+    for section in ("route yazsana", "route mqtt"):
+        known[section].update(config.keys_of(RouteSettings))
     for section, keys in sections().items():
         assert set(keys) <= known[section], section
 

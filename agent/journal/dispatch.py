@@ -141,6 +141,8 @@ def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> 
     if isinstance(result, Submitted):
         if not result.report_asked:
             connection.execute("UPDATE attempt SET report_asked = 0 WHERE id = ?", (claim_.attempt_id,))
+        elif result.reports_anyway:
+            connection.execute("UPDATE attempt SET report_asked = 1 WHERE id = ?", (claim_.attempt_id,))
         evidence.settle_sent(connection, claim_.attempt_id, result.tp_mr, now)
     elif isinstance(result, OutcomeUnknown):
         evidence.settle_unknown(connection, claim_.attempt_id, str(result), now)

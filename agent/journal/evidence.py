@@ -15,7 +15,7 @@ from agent.clock import Instant
 from agent.journal import messages
 from agent.model import PART_MOVES, AttemptOutcome, PartState
 from agent.watch import Span, watched_ms
-from drivers.api import ReportOutcome, StatusReport
+from drivers.api import MayBeDouble, ReportOutcome, StatusReport
 
 _TAIL_DIGITS = 8
 _SHORT_CODE_DIGITS = 6
@@ -129,6 +129,22 @@ def add_report(connection: sqlite3.Connection, report: StatusReport, now: Instan
         "INSERT INTO sim_fact VALUES (?, 'returns_reports', '1') ON CONFLICT DO NOTHING", (report.iccid,)
     )
     return _match(connection, row, now)
+
+
+def flag_double(connection: sqlite3.Connection, route: str, told: MayBeDouble, now: Instant) -> None:
+    """What a service took is sent once more by it, after an unknown outcome."""
+    row = connection.execute(
+        "SELECT message_id, sequence FROM attempt WHERE iccid = ? AND tp_mr = ? AND report_asked = 1 "
+        "AND outcome NOT IN ('not_sent', 'refused') ORDER BY id DESC",
+        (told.iccid, told.tp_mr),
+    ).fetchone()
+    if row is None:
+        return
+    connection.execute("UPDATE message SET may_be_double = 1 WHERE id = ?", (row["message_id"],))
+    messages.add_event(
+        connection, now.utc_ms, "resend", message_id=row["message_id"], part=row["sequence"], route=route,
+        detail=told.sentence,
+    )  # fmt: skip
 
 
 def overdue_unknowns(

@@ -34,7 +34,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from drivers.settings import Secret
 
-PLAIN_PORT, TLS_PORT = 1883, 8883
 _CONNECT_S = 30.0
 # TCP alone; a modem uplink that just came up may need this long.
 _TCP_CONNECT_S = 15.0
@@ -52,7 +51,7 @@ _PERSONS_CODES = frozenset({133, 134, 135, 138, 140, 142, 152, 157})
 _TAKEN_OVER = 142
 _UNSPECIFIED = 128
 # MQTT 5 §3.8.3.1: retained messages are not sent at subscribe, since a retained job would come with each of them.
-_NO_RETAINED = 2
+_WITH_RETAINED, _NO_RETAINED = 0, 2
 
 
 class LinkError(Exception):
@@ -184,9 +183,9 @@ class Link:
                     await asyncio.wait([self._mqtt._disconnected])
         self._abandon()
 
-    async def subscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe at QoS 1; retained messages do not come. Raises: LinkDown, LinkRefused."""
-        options = SubscribeOptions(qos=1, retainHandling=_NO_RETAINED)
+    async def subscribe(self, filters: Sequence[str], *, with_retained: bool = False) -> None:
+        """Subscribe at QoS 1; retained messages come only on demand. Raises: LinkDown, LinkRefused."""
+        options = SubscribeOptions(qos=1, retainHandling=_WITH_RETAINED if with_retained else _NO_RETAINED)
         try:
             codes = await self._mqtt.subscribe([(name, options) for name in filters])
         except aiomqtt.MqttError as error:

@@ -91,16 +91,23 @@ class JobStatus:
 class Capacity:
     """How many jobs a gateway has room for: `room` in all, of which `free` are not taken by what waits here.
 
-    `routes` are those that can send now; with none, `room` and `free` are 0.
+    `routes` are those that can send now; with none, `room` and `free` are 0. `per_minute` is how many jobs all of
+    them send, as measured, None while that is not known. `pool` is the pool that the gateway belongs to. `instance`
+    is another one once the gateway has lost its journal, `since` when it was made (ISO 8601).
     """
 
     room: int
     free: int
     queued: int = 0
     routes: tuple[str, ...] = ()
+    per_minute: float | None = None
+    pool: str | None = None
+    instance: str | None = None
+    since: str | None = None
 
     def encode(self) -> bytes:
-        return _json(asdict(self))
+        found = {key: value for key, value in asdict(self).items() if value is not None}
+        return _json({**found, "lines": len(self.routes)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +224,18 @@ def capacity(payload: bytes) -> Capacity:
     if room is None or free is None or not isinstance(routes, list):
         raise BadJob("this is no capacity")
     names = tuple(name for name in routes if isinstance(name, str))
-    return Capacity(room=room, free=free, queued=fields.whole("queued", 0, 2**31) or 0, routes=names)
+    speed = found.get("per_minute")
+    is_speed = isinstance(speed, int | float) and not isinstance(speed, bool) and 0 < speed < 2**31
+    return Capacity(
+        room=room,
+        free=free,
+        queued=fields.whole("queued", 0, 2**31) or 0,
+        routes=names,
+        per_minute=float(speed) if is_speed and speed is not None else None,
+        pool=fields.words(found, "pool", _LONGEST_NAME_CHARACTERS),
+        instance=fields.words(found, "instance", LONGEST_ID_CHARACTERS),
+        since=fields.words(found, "since", 64),
+    )
 
 
 def inbox_message(payload: bytes) -> InboxMessage:

@@ -243,7 +243,7 @@ async def test_states_are_kept_at_the_broker_for_whoever_comes_later(stage: Stag
     state = stage.last("route/a/state")
     assert state["state"] == "ready" and state["registration"] == "home" and state["queued"] == 0
     await stage.say("route/a/do", "pause")
-    await stage.until(lambda: stage.last("capacity") == {"room": 0, "free": 0, "queued": 0, "routes": []})
+    await stage.until(lambda: stage.last("capacity").get("room") == 0)
     await stage.until(lambda: stage.last("route/a/state")["paused"] is True)
     await stage.say("send", _job("2"))
     await stage.until(lambda: stage.last("route/a/state")["queued"] == 0 and stage.last("capacity")["queued"] == 1)

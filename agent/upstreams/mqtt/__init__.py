@@ -6,6 +6,7 @@ Its modules:
     words      messages, reports and routes as payloads; pure
     orders     what comes in: jobs, cancellations, releases, and what routes are to do
     retained   what is kept at the broker: routes, capacity
+    speed      how fast the lines are, for the capacity; pure
     home_assistant  gateway and routes as devices of Home Assistant; pure
     announcing tells Home Assistant of them, and takes away what is no more
     diagnosis  what `doctor` asks the broker

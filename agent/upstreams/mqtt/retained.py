@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +20,8 @@ from agent.journal.listing import Filter
 from agent.model import Event, MessageState
 from agent.upstreams.mqtt import words
 from agent.upstreams.mqtt.announcing import Announcements
+from agent.upstreams.mqtt.settings import MqttSettings
+from agent.upstreams.mqtt.speed import Line, Speed
 from drivers.mqtt.link import Link, PublishRefused
 from drivers.mqtt.topics import Topics
 
@@ -94,12 +96,14 @@ class Retained:
     """Of one upstream."""
 
     def __init__(
-        self, gateway: Gateway, name: str, own: Topics, room_per_route: int, announcements: Announcements
+        self, gateway: Gateway, name: str, own: Topics, settings: MqttSettings, announcements: Announcements
     ) -> None:
         self._gateway = gateway
         self._name = name
         self._topics = own
-        self._room_per_route = room_per_route
+        self._room_per_route = settings.room_per_route
+        self._pool = settings.pool
+        self._speed = Speed()
         self._announcements = announcements
         self._today = Today(gateway)
         self._told: dict[str, bytes] = {}
@@ -156,16 +160,31 @@ class Retained:
     async def _tell_capacity(self, link: Link) -> None:
         changed = asyncio.Event()
         self._gateway.watch(changed)
+        born_ms = await self._gateway.born_ms()
         try:
             while True:
                 changed.clear()
                 queued = sum((await self._gateway.queue_length()).values())
-                room = words.capacity(self._gateway.route_views(), queued, self._room_per_route)
+                views = self._gateway.route_views()
+                room = words.capacity(
+                    views,
+                    queued,
+                    self._room_per_route,
+                    per_minute=self._speed.per_minute(self._lines(words.ready_routes(views))),
+                    pool=self._pool,
+                    born_ms=born_ms,
+                )
                 await self._keep(link, self._topics.capacity, room.encode())
                 await asyncio.sleep(_CAPACITY_PAUSE_S)
                 await changed.wait()
         finally:
             self._gateway.unwatch(changed)
+
+    def _lines(self, names: Iterable[str]) -> Iterator[Line]:
+        for name in names:
+            route = self._gateway.routes[name]
+            sent, settings = route.tally.wire_to_sent, route.config.settings
+            yield Line(name, sum(sent.counts), sent.sum_s, settings.send_delay_s, settings.rate_per_minute)
 
     async def _keep(self, link: Link, topic: str, payload: bytes) -> None:
         """Publish, retained, what differs from what stands there."""

@@ -55,7 +55,7 @@ class MqttUpstream:
         self._broker = broker(settings, self._topics)
         self._orders = Orders(gateway, self._name, self._topics, self._do, self._hear)
         self._announcements = Announcements(gateway, self._name, self._topics, settings, self.identity())
-        self._retained = Retained(gateway, self._name, self._topics, settings.room_per_route, self._announcements)
+        self._retained = Retained(gateway, self._name, self._topics, settings, self._announcements)
         self._link: Link | None = None
         self._failures = 0
         self._flaps = 0

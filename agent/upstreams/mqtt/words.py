@@ -137,8 +137,31 @@ def route_state(
     }
 
 
-def capacity(views: Sequence[RouteView], queued: int, room_per_route: int) -> Capacity:
+def capacity(
+    views: Sequence[RouteView],
+    queued: int,
+    room_per_route: int,
+    *,
+    per_minute: float | None = None,
+    pool: str | None = None,
+    born_ms: int | None = None,
+) -> Capacity:
     """How many jobs more can wait here without one waiting for long."""
-    ready = tuple(view.name for view in views if view.state.value == _READY)
+    ready = ready_routes(views)
     room = room_per_route * len(ready)
-    return Capacity(room=room, free=max(0, room - queued), queued=queued, routes=ready)
+    return Capacity(
+        room=room,
+        free=max(0, room - queued),
+        queued=queued,
+        routes=ready,
+        per_minute=per_minute if ready else None,
+        pool=pool,
+        # A journal is made once, so the instant tells it from any later one of this gateway.
+        instance=None if born_ms is None else str(born_ms),
+        since=None if born_ms is None else iso_utc(born_ms),
+    )
+
+
+def ready_routes(views: Sequence[RouteView]) -> tuple[str, ...]:
+    """Those that can send now."""
+    return tuple(view.name for view in views if view.state.value == _READY)
