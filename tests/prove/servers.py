@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import runner, servers_client, servers_mqtt, servers_pool, servers_smsgate
+from tests.prove import runner, servers_client, servers_mqtt, servers_pool, servers_pool_many, servers_smsgate
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
     {
@@ -20,6 +20,7 @@ CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
         "smsgate": servers_smsgate.prove,
         "smsgate-e2e": servers_smsgate.prove_e2e,
         "pool": servers_pool.prove,
+        "pool-many": servers_pool_many.prove,
     }
 )
 

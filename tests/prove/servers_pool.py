@@ -22,8 +22,8 @@ from tests.prove.figures import Figures
 from tests.prove.own_server import free_port
 from tests.prove.stage import Daemon, wait_until
 
-_KEY = "key-of-the-proof-0123456789"
-_POOL = "prove"
+KEY = "key-of-the-proof-0123456789"
+POOL = "prove"
 _FINAL = ("delivered", "failed")
 # The last of what each gateway has in advance is no matter of shares.
 _SHARE_SLACK = 0.08
@@ -37,7 +37,7 @@ class Api:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {_KEY}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
         try:
             self._connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = self._connection.getresponse()
@@ -95,15 +95,15 @@ def _pool(directory: Path, radio_s: Sequence[float], **route: Any) -> Iterator[P
             directory / "server",
             {
                 "agent": {"unknown_wait_s": 5},
-                "route": [{"name": "pool", "driver": "mqtt", "url": broker.url, "pool": _POOL, **route}],
-                "upstream": [{"type": "local", "bind": f"127.0.0.1:{port}", "api_key": _KEY}],
+                "route": [{"name": "pool", "driver": "mqtt", "url": broker.url, "pool": POOL, **route}],
+                "upstream": [{"type": "local", "bind": f"127.0.0.1:{port}", "api_key": KEY}],
             },
         )
         gateways, modems = [], []
         for number, radio in enumerate(radio_s):
             arguments = ("--radio-time", str(radio), "--report-delay", "0.2")
             modems.append(stack.enter_context(SimulatorProcess(directory / f"m{number}", *arguments)))
-            upstream = {"type": "mqtt", "url": broker.url, "device_id": f"gate{number}", "pool": _POOL}
+            upstream = {"type": "mqtt", "url": broker.url, "device_id": f"gate{number}", "pool": POOL}
             gateways.append(
                 Daemon(
                     directory / f"gate{number}",
