@@ -23,6 +23,7 @@ _SHORT_CODE_DIGITS = 6
 _LOOSE_MATCH_MS = 86_400_000
 # More outstanding reports than this, and a TP-MR no longer tells which part it means.
 _MOST_PENDING = 200
+_TP_MR_VALUES = 256
 # What is younger is on its way, and what is older than a validity of two days and one more never comes.
 _REPORT_USUAL_MS = 10_000
 _REPORT_LIFE_MS = 3 * 86_400_000
@@ -84,7 +85,15 @@ def settle_unknown(connection: sqlite3.Connection, attempt_id: int, why: str, no
 
 
 def can_tell_reports_apart(connection: sqlite3.Connection, iccid: str, now: Instant) -> bool:
-    """Whether a SIM has few enough reports outstanding: TP-MR has 256 values and wraps (modem.md 3.5)."""
+    """Whether a SIM has few enough reports outstanding: TP-MR has 256 values and wraps (modem.md 3.5). A service's
+    numbers are wider."""
+    newest = connection.execute(
+        "SELECT tp_mr FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
+        "ORDER BY at_ms DESC LIMIT 1",
+        (iccid,),
+    ).fetchone()
+    if newest is not None and newest[0] is not None and newest[0] >= _TP_MR_VALUES:
+        return True
     pending = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
         "AND at_ms BETWEEN ? AND ? LIMIT ?)",

@@ -235,6 +235,7 @@ class PoolSession:
         self._members.bar(entry.device, _now())
         if self._choose() is None or entry.turn > len(list(self._members)):
             await self._answers.report(entry, "refused", ReportOutcome.FAILED, f"Not sent: {error}.")
+            self._due.pop(entry.number, None)
             await self._ledger.drop(entry.number)
         else:
             await self._assign(await self._ledger.put(replace(entry, phase=Phase.WAITING)))

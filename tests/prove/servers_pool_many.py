@@ -54,7 +54,7 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
         texts = [f"m {number}" for number in range(messages)]
         api.send(texts)
         figures.state("taken by the API, messages per s", f"{messages / (time.monotonic() - began):.0f}")
-        wait_until("all are delivered", lambda: _delivered(journal) >= messages, 60 + 3 * messages / lines_per_s, 0.5)
+        wait_until("all are delivered", lambda: _delivered(journal) >= messages, 60 + 8 * messages / lines_per_s, 0.5)
         took_s = time.monotonic() - began
         air = [part for modem in modems for part in parts_on_air(modem.events())]
         _expect_each_once(figures, air, texts)
