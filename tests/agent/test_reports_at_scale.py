@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent.journal import evidence
 from agent.model import Job
-from drivers.api import Submitted
+from drivers.api import MayBeDouble, Submitted
 from tests.agent.fakes import Box, FakeModem, report
 
 DAY_MS = 86_400_000
@@ -73,3 +74,35 @@ async def test_a_report_that_precedes_the_answer_is_kept_for_it(tmp_path: Path) 
         box.start()
         (accepted,) = await box.gateway.accept("cli", [Job("+4915110000001", "x")])
         assert await box.until(accepted.message_id, "delivered") == "delivered"
+
+
+async def test_a_service_with_wide_numbers_is_asked_however_many_are_outstanding(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[Submitted(70_001)])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (first,) = await box.gateway.accept("cli", [Job("+491511", "one")])
+        await box.until(first.message_id, "sent")
+        await box.journal.write(lambda con: _copy(con, 300))
+        await box.journal.write(lambda con: con.execute("UPDATE attempt SET tp_mr = 70000 + id"))
+        await box.journal.write(lambda con: _age(con, 60_000))
+        (many,) = await box.gateway.accept("cli", [Job("+491513", "many")])
+        await box.until(many.message_id, "sent")
+        assert [part.status_report for _, part in modem.sent] == [True, True]
+
+
+async def test_a_service_reports_what_nobody_asked_for_and_says_what_it_sent_twice(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[Submitted(70_001, reports_anyway=True)])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        (accepted,) = await box.gateway.accept("cli", [Job("+4915110000001", "x", wants_report=False)])
+        await box.until(accepted.message_id, "sent")
+        assert [part.status_report for _, part in modem.sent] == [False]
+        emit = modem.contexts[0].emit
+        await emit(MayBeDouble(modem.iccid, 70_001, "The gateway is gone: it goes by another one."))
+        await emit(MayBeDouble(modem.iccid, 70_002, "Of nothing that is known here."))
+        await emit(replace(report(modem, 1, "+4915110000001"), tp_mr=70_001))
+        await box.until(accepted.message_id, "delivered")
+        (message,) = await box.journal.read(
+            lambda con: con.execute("SELECT may_be_double FROM message WHERE id = ?", (accepted.message_id,)).fetchall()
+        )
+        assert message["may_be_double"] == 1
