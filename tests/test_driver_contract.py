@@ -167,7 +167,7 @@ async def test_a_place_that_is_not_there_is_an_open_error_with_a_sentence(driver
     with pytest.raises(OpenError) as caught:
         await driver.open(place.nowhere, Desk().context())
     assert str(caught.value).strip()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         waiting = asyncio.create_task(driver.wait_for_port(place.nowhere))
         await asyncio.wait([waiting], timeout=0.1)
         waiting.cancel()

@@ -224,7 +224,7 @@ class Box:
         assert message is not None
         return str(message.state)
 
-    async def until(self, message_id: int | None, *states: str, timeout_s: float = 5.0) -> str:
+    async def until(self, message_id: int | None, *states: str, timeout_s: float = 30.0) -> str:
         """Wait until a message is in one of the states."""
         changed = asyncio.Event()
         self.gateway.watch(changed)

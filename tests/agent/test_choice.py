@@ -131,7 +131,7 @@ async def _by(box: Box, *jobs: Job) -> list[str | None]:
 
 async def _ready(box: Box) -> None:
     box.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while any(view.state != "ready" for view in box.gateway.route_views()):
             await asyncio.sleep(0.01)
 
@@ -230,7 +230,7 @@ async def test_fallback_comes_before_the_choice_of_others(tmp_path: Path) -> Non
     async with Box(tmp_path, modems, routes=routes) as box:
         (accepted,) = await box.gateway.accept("cli", [Job(TO, "hello")])
         box.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await box.state(accepted.message_id) == "queued":
                 await box.gateway.move_stranded()
                 await asyncio.sleep(0.02)
@@ -270,7 +270,7 @@ async def test_a_retry_says_when(tmp_path: Path) -> None:
     async with Box(tmp_path, {"a": modem}) as box:
         box.start()
         (accepted,) = await box.gateway.accept("cli", [Job(TO, "x")])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (waits := await box.gateway.waits([accepted.message_id or 0])):
                 await asyncio.sleep(0.01)
         assert "next try at" in next(iter(waits.values()))

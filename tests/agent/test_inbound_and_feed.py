@@ -166,7 +166,7 @@ class Fed:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def until(is_done: Callable[[], Any], timeout_s: float = 5.0) -> None:
+async def until(is_done: Callable[[], Any], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not is_done():
             await asyncio.sleep(0.005)

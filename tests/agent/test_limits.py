@@ -136,7 +136,7 @@ async def _fates(box: Box, *jobs: Job) -> list[str]:
 
 
 async def _fates_of(box: Box, ids: list[int]) -> list[str]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             waits = await box.gateway.waits(ids)
             fates = [waits.get(one, await box.state(one)) for one in ids]

@@ -151,7 +151,7 @@ async def test_who_gives_jobs_may_be_cancelled_meanwhile_and_they_are_sent_once(
     modem = FakeModem()
     async with Box(tmp_path, {"a": modem}, on_unknown="fail") as box:
         box.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not box.gateway.outbox._idle:
                 await asyncio.sleep(0.01)
         under_way = _watch_transactions(box)

@@ -31,13 +31,13 @@ async def running(directory: Path, simulator: SimulatorProcess, **route_keys: ob
         yield gateway
 
 
-async def until(is_done: Callable[[], bool], timeout_s: float = 15.0) -> None:
+async def until(is_done: Callable[[], bool], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not is_done():
             await asyncio.sleep(0.02)
 
 
-async def until_message(gateway: Gateway, message_id: int | None, *states: str, timeout_s: float = 15.0) -> None:
+async def until_message(gateway: Gateway, message_id: int | None, *states: str, timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while True:
             message = await gateway.message(message_id or 0)

@@ -66,7 +66,7 @@ class Harness:
         part = PartToSend(fields.pop("recipient", RECIPIENT), fields.pop("alphabet", "gsm7"), body, **fields)
         return await self.session.submit(part, asyncio.sleep(0))
 
-    async def wait_for(self, kind: type[E], count: int = 1, timeout_s: float = 5.0) -> list[E]:
+    async def wait_for(self, kind: type[E], count: int = 1, timeout_s: float = 30.0) -> list[E]:
         """Return the events of a class once there are enough of them."""
         async with asyncio.timeout(timeout_s):
             while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
@@ -78,7 +78,7 @@ class Harness:
         """Return the events of a class so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def lost(self, timeout_s: float = 5.0) -> BaseException | None:
+    async def lost(self, timeout_s: float = 30.0) -> BaseException | None:
         """Return what `run` ended with."""
         assert self.running is not None
         await asyncio.wait([self.running], timeout=timeout_s)

@@ -49,7 +49,7 @@ def stored(sim: SimulatorProcess) -> int:
 
 
 async def emptied(sim: SimulatorProcess) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while stored(sim):
             await asyncio.sleep(0.02)
 
@@ -170,7 +170,7 @@ async def test_a_stored_report_that_cannot_be_read_means_direct_for_good(simulat
     session = await route.open()
     await route.wait_for(Swept)
     sim.control.request("urc", line='+CDSI: "SR",8')
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while session.link.indications != "stored, reports direct":
             await asyncio.sleep(0.01)
     assert route.memory.facts[session.sim.iccid, "report_routing"] == "direct"

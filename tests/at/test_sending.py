@@ -275,7 +275,7 @@ async def test_without_service_nothing_is_sent_until_it_is_back(simulator: Start
     with pytest.raises(NotReady):
         await route.send()
     sim.control.request("registration", state=5)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not route.session.link.registration.has_service:  # type: ignore[union-attr]
             await asyncio.sleep(0.01)
     assert (await route.send()).tp_mr is not None

@@ -55,7 +55,7 @@ async def talk(path: Path, *lines: bytes) -> list[dict[str, Any]]:
     answers = []
     for line in lines:
         writer.write(line)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answers.append(json.loads(await reader.readline()))
     writer.close()
     await writer.wait_closed()
@@ -161,7 +161,7 @@ async def test_a_line_without_end_ends_the_conversation_only(server: ControlServ
         with contextlib.suppress(ConnectionError):
             writer.write(b"x" * (LONGEST_LINE_OCTETS + 10))
             await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -183,7 +183,7 @@ async def test_a_client_that_leaves_ends_its_operation(server: ControlServer, mo
     async with listening(server) as path:
         _, writer = await asyncio.open_unix_connection(path)
         writer.write(b'{"op": "endless"}\n')
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await began.wait()
             writer.close()
             await ended.wait()

@@ -118,7 +118,7 @@ def test_the_ladder_asks_root_first(box: Path) -> None:
 
     async def climb() -> list[tuple[str, Rung]]:
         step = asyncio.create_task(rungs.carry_out(Rung.USB, settings, settings.port, roots(box), "sim0"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (found := reset.take(box / "requests")):
                 await asyncio.sleep(0.01)
             await step

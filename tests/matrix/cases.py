@@ -31,7 +31,7 @@ class Case:
     pin: str | None = None
     forbidden: tuple[str, ...] = ()
     needs: str = ""
-    timeout_s: float = 60.0
+    timeout_s: float = 180.0
 
 
 def _case(name: str, fault: str, times: int = 1, **parameters: Any) -> Case:

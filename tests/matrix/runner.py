@@ -26,7 +26,7 @@ TURNS = {"visit_every_s": 3.0, "dwell_s": 0.3}
 DUAL = "/2"
 """Behind a personality's name: it holds two SIM cards, with a route for each."""
 _SENT = (MessageState.SENT, MessageState.DELIVERED)
-_POLL_S = 0.05
+_POLL_S = 0.1
 _READY_S = 30.0
 _LONG = " and so on, until one part does not hold it any more" * 4
 

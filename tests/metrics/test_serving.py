@@ -33,7 +33,7 @@ async def serving(box: Box, **keys: Any) -> AsyncIterator[httpx.AsyncClient]:
     await box.gateway.monitor.configure(settings)
     server = MetricsServer(box.gateway.monitor, settings)
     task = asyncio.create_task(server.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.port is None:
             await asyncio.sleep(0.005)
     try:
@@ -122,7 +122,7 @@ async def test_readiness_follows_the_route_and_tells_strangers_no_sentence(tmp_p
         assert stranger.json() == {"status": "not ready", "reasons": [{"code": "route_down", "name": "a"}]}
         modem.registration = Registration.HOME
         box.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await http.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.01)
         box.journal.has_reserve = False

@@ -68,7 +68,7 @@ class Stage:
         self.modem.control.deliver(sender, text)
 
 
-def wait_until(what: str, is_done: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+def wait_until(what: str, is_done: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """What `is_done` gives once that is true."""
     until = time.monotonic() + timeout_s
     while not (value := is_done()):

@@ -77,7 +77,7 @@ class Desk:
     def sweeps(self) -> int:
         return sum(isinstance(event, Swept) for event in self.events)
 
-    async def until(self, is_so: Callable[[], Any], timeout_s: float = 8.0) -> None:
+    async def until(self, is_so: Callable[[], Any], timeout_s: float = 30.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not is_so():
                 await asyncio.sleep(0.01)

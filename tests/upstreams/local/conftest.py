@@ -150,7 +150,7 @@ class Receiver:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server.port}{path}"
 
-    async def until(self, count: int, timeout_s: float = 5.0) -> list[tuple[str, dict[str, Any]]]:
+    async def until(self, count: int, timeout_s: float = 30.0) -> list[tuple[str, dict[str, Any]]]:
         async with asyncio.timeout(timeout_s):
             while len(self.got) < count:
                 await asyncio.sleep(0.01)

@@ -180,7 +180,7 @@ async def test_the_newest_inbound_stands_first_and_blank_where_it_is_not_kept(ri
     assert_like(inbox["data"][0], {"id": 55, "sender_number": "", "message": "", "status": "", "created_at": AT})
     await rig.data("PUT", "/api/settings", {"keep_inbound": False})
     third = await rig.receive("third")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await rig.data("GET", f"/api/sms/{third}"))["message"]:
             await asyncio.sleep(0.01)
     assert (await rig.data("GET", "/api/sms?status=received"))["total"] == 3

@@ -160,13 +160,13 @@ async def _events(rig: Rig, device: int) -> AsyncIterator[asyncio.Queue[int]]:
 async def test_an_agent_is_woken_and_told_at_once_what_waits(rig: Rig) -> None:
     device = await rig.agent()
     await _queued(rig, device, "waits")
-    async with _events(rig, device) as heard, asyncio.timeout(5):
+    async with _events(rig, device) as heard, asyncio.timeout(30):
         assert await heard.get() == 1
         await rig.send("by the route", device_id="route:a")
         await _queued(rig, device, "new")
         assert await heard.get() == 2
         assert heard.empty()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while rig.box.gateway._watchers:
             await asyncio.sleep(0.01)
     row = next(row for row in await rig.data("GET", "/api/devices") if row["id"] == device)
@@ -185,7 +185,7 @@ async def test_a_stream_ends_when_it_was_asked_to(tmp_path: Any, query: str, set
             device = await rig.agent()
             await _queued(rig, device, "waits")
             headers = {"Authorization": f"Bearer {KEY}"}
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 answer = await rig.http.get(f"/api/devices/{device}/events?{query}", headers=headers)
             assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
             assert answer.text == 'event: message\ndata: {"pending": 1}\n\n'

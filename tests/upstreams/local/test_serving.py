@@ -111,7 +111,7 @@ async def test_a_message_is_on_its_way_without_any_polling(rig: Rig) -> None:
     """The next poll of anything would be 60 s away (housekeeping), so what arrives was woken."""
     for number in range(30):
         await rig.send(f"{number}")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(rig.modem.sent) <= number:
                 await asyncio.sleep(0)
 

@@ -72,7 +72,7 @@ class Client:
         return await asyncio.to_thread(getattr(client, name), *args, **more)
 
     async def until(self, key: str, state: enums.ProcessState) -> domain.MessageState:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (found := await self("get_state", key)).state is not state:
                 await asyncio.sleep(0.02)
         assert isinstance(found, domain.MessageState)
@@ -172,7 +172,7 @@ async def _encrypted(client: Client, rig: Rig) -> None:
     message = domain.Message(id="sealed", phone_numbers=[TO, OTHER], text_message=domain.TextMessage("secret ☂"))
     sent = await client("send", message, encryptor=encryptor)
     assert [one.phone_number for one in sent.recipients] == [TO, OTHER]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while rig.modem.texts().count("secret ☂") < 2:
             await asyncio.sleep(0.01)
     listed = await client("get_messages", pagination=domain.QueryPagination(limit=1), encryptor=encryptor)
@@ -291,6 +291,6 @@ async def test_the_lines_of_the_documentation_work_as_they_stand(rig: Rig, tmp_p
     printed, complaint = await process.communicate()
     assert process.returncode == 0, complaint.decode()
     assert b"ProcessState." in printed
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while rig.modem.texts() != ["Hello"]:
             await asyncio.sleep(0.01)

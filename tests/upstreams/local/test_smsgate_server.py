@@ -23,7 +23,7 @@ SEALED = e2e.encrypt("secret", "passphrase", iterations=10)
 
 
 async def _until(rig: Rig, key: str, state: str, **more: Any) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := (await rig.api("GET", f"/messages/{key}", **more))[1])["state"] != state:
             await asyncio.sleep(0.02)
     return found

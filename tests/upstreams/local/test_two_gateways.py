@@ -18,7 +18,7 @@ from tests.upstreams.local.conftest import KEY, Rig
 COUNT = 20
 
 
-async def _until(is_so: Callable[[], Awaitable[Any]], timeout_s: float = 10.0) -> None:
+async def _until(is_so: Callable[[], Awaitable[Any]], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await is_so():
             await asyncio.sleep(0.02)

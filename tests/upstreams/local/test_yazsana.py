@@ -62,7 +62,7 @@ class Customer:
 
     async def until(self, uid: str, *wanted: str) -> None:
         """Until these are the statuses of a sending's items."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [status for _, status, _ in await self.statuses(uid)] != list(wanted):
                 await asyncio.sleep(0.01)
 

@@ -121,7 +121,7 @@ async def start(server: MobSmsServer, device: str, tmp_path: Path) -> AsyncItera
         await box.__aexit__()
 
 
-async def until(is_true: Callable[[], Any], timeout_s: float = 6.0) -> None:
+async def until(is_true: Callable[[], Any], timeout_s: float = 30.0) -> None:
     """Wait until a condition holds. It may be a blocking call to the server's control port."""
     async with asyncio.timeout(timeout_s):
         while not is_true():

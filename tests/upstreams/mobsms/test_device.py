@@ -71,7 +71,7 @@ async def test_a_missing_device_is_one_clear_sentence_and_taken_up_when_it_appea
     rig.upstream._row.forget()
     rig.upstream._wake.set()
     await until(lambda: rig.upstream.status()["device_number"])
-    assert rig.problem == ""
+    await until(lambda: rig.problem == "")
 
 
 async def test_a_server_that_registers_is_asked_to(tmp_path: Path, start: Start) -> None:
@@ -82,6 +82,6 @@ async def test_a_server_that_registers_is_asked_to(tmp_path: Path, start: Start)
         await until(lambda: rig.modem.sent)
         await rig.receive("hello")
         await until(lambda: server.api("GET", "/api/sms/inbox")[1]["data"]["total"] == 1)
-        assert rig.upstream.status()["inbound"] == "server"
+        await until(lambda: rig.upstream.status()["inbound"] == "server")
         assert server.hooks() == []
         await rig.box.stop()

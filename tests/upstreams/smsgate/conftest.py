@@ -119,7 +119,7 @@ async def start(server: SmsGateServer, tmp_path: Path) -> AsyncIterator[Start]:
         await rig.box.__aexit__()
 
 
-async def until(is_true: Callable[[], Any], timeout_s: float = 8.0) -> Any:
+async def until(is_true: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """Wait until a condition holds; returns it. It may be a blocking call to the server's control."""
     async with asyncio.timeout(timeout_s):
         while not (found := is_true()):

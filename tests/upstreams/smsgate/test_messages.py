@@ -97,7 +97,7 @@ async def test_validity_priority_and_report_switch_are_obeyed(server: SmsGateSer
     async def is_in(number: int) -> bool:
         return len(await rig.box.gateway.untried("gate")) >= number
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await is_in(3):
             await asyncio.sleep(0.02)
     rig.box.start()
