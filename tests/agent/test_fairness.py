@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from agent.journal import schema
-from agent.journal.store import Journal
 from agent.model import Job
 from tests.agent.fakes import Box, FakeModem
 
@@ -103,22 +100,3 @@ async def test_the_next_message_is_found_by_index_however_long_the_queue(box: Bo
     steps = [row["detail"] for row in plan]
     assert steps[0] == "SEARCH q USING INDEX queue_turn (route=? AND upstream=?)"
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in steps)
-
-
-async def test_a_journal_of_version_1_migrates_with_its_queue(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    first = (Path(schema.__file__).parent / "schema" / "001.sql").read_text()
-    with sqlite3.connect(path) as old:
-        old.executescript(f"{first}\nINSERT INTO meta VALUES ('journal_id', 'x'), ('born_ms', '0');")
-        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        old.execute("PRAGMA user_version = 1")
-    old.close()
-    journal = Journal(path)
-    await journal.start(0)
-    try:
-        indexes = await journal.read(
-            lambda con: {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'queue'")}
-        )
-    finally:
-        await journal.close()
-    assert "queue_turn" in indexes and "queue_order" not in indexes

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -177,23 +176,3 @@ def test_a_foreign_database_and_garbage_are_refused(tmp_path: Path) -> None:
     garbage.write_bytes(b"no database at all" * 500)
     with pytest.raises(JournalError, match="cannot be opened"):
         connect_writer(garbage, 1)
-
-
-def test_a_journal_of_version_0_1_0_migrates_with_what_it_holds(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(files("agent.journal").joinpath("schema", "001.sql").read_text())
-        connection.executescript(
-            "INSERT INTO meta VALUES ('journal_id', 'a'), ('born_ms', '1');"
-            "INSERT INTO message (uid, direction, number, text, state, created_ms)"
-            " VALUES ('u', 'outbound', '+491', 'old', 'sent', 1);"
-            "INSERT INTO attempt (message_id, sequence, route, iccid, recipient, recipient_tail, at_ms, boot_id,"
-            " boot_ms, outcome) VALUES (1, 1, 'a', '8949', '+491', '491', 7200000, 'b', 1, 'sent'),"
-            " (1, 1, 'a', '8949', '+491', '491', 7200001, 'b', 1, 'not_sent');"
-            "PRAGMA user_version = 1; PRAGMA application_id = 0x50424A31"
-        )
-    connection = connect_writer(path, 1)
-    assert [tuple(row) for row in connection.execute("SELECT * FROM sim_usage")] == [("8949", 2, 1)]
-    assert connection.execute("SELECT text, is_free FROM message").fetchone()[:] == ("old", 0)
-    assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    assert list(tmp_path.glob("journal.before-*.db"))

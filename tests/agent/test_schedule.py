@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from importlib.resources import files
 from pathlib import Path
 
 from agent.journal import dispatch
-from agent.journal.schema import connect_writer
 from agent.model import Job
 from agent.pacing import Limits
 from tests.agent.fakes import Box, FakeModem
@@ -76,33 +73,3 @@ async def test_a_report_is_asked_for_only_where_one_is_wanted(tmp_path: Path) ->
         assert {part.body: part.status_report for _, part in modem.sent} == {b"with": True, b"without": False}
         message = await box.gateway.message(found[1].message_id or 0)
         assert message is not None and message.bundle == "b"
-
-
-def test_a_journal_of_version_1_migrates_with_what_is_in_it(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    old = sqlite3.connect(path)
-    old.executescript(files("agent.journal").joinpath("schema/001.sql").read_text())
-    old.executescript(
-        "PRAGMA application_id = 0x50424A31; PRAGMA user_version = 1;"
-        "INSERT INTO meta VALUES ('journal_id', 'old'), ('born_ms', '1');"
-        "INSERT INTO message (uid, direction, upstream, number, text, state, created_ms) "
-        "VALUES ('u', 'outbound', 'cli', '+49151', 'kept', 'queued', 5);"
-        "INSERT INTO part VALUES (1, 1, 'queued', 'text', x'6b', x'', NULL, 0, 0, NULL);"
-        "INSERT INTO queue (message_id, route, upstream, recipient, priority, accepted_boot_ms, due_boot_ms) "
-        "VALUES (1, '', 'cli', '+49151', 0, 0, 0);"
-        "INSERT INTO hook (event_key, lane, account, url, host, body, state, due_ms, created_ms) "
-        "VALUES ('k', 1, 1, 'http://h/', 'http://h', '{}', 'waiting', 0, 0);"
-    )
-    old.close()
-    new = connect_writer(path, 9)
-    try:
-        newest = max(int(one.name[:3]) for one in files("agent.journal").joinpath("schema").iterdir())
-        assert new.execute("PRAGMA user_version").fetchone()[0] == newest
-        row = new.execute("SELECT text, starts_ms, wants_report, bundle FROM message").fetchone()
-        assert tuple(row) == ("kept", None, 1, None)
-        assert tuple(new.execute("SELECT form, retries FROM hook").fetchone()) == ("own", None)
-        assert new.execute("SELECT starts_ms FROM queue").fetchone()[0] is None
-        assert new.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    finally:
-        new.close()
-    assert list(tmp_path.glob("*.before-*.db"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import pytest
 
 from agent import pacing
 from agent.clock import Instant
-from agent.journal import schema
-from agent.journal.schema import connect_writer
 from agent.journal.upstream_pace import Pace
 from agent.model import Job
 from tests.agent.fakes import Box, FakeModem
@@ -119,31 +115,3 @@ async def test_facts_belong_to_their_owner_and_can_be_forgotten(tmp_path: Path) 
         assert await facts.recall("one") == {}
     finally:
         await box.__aexit__()
-
-
-def test_a_journal_of_the_first_version_migrates_with_what_is_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = tmp_path / "first" / "schema"
-    first.mkdir(parents=True)
-    shutil.copy(Path(schema.__file__).parent / "schema" / "001.sql", first)
-    path = tmp_path / "journal.db"
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "files", lambda _: first.parent)
-        old = connect_writer(path, 1)
-    old.execute("INSERT INTO upstream (name, identity, cursor, send_delay_s) VALUES ('u', 'i', 0, 2.5)")
-    old.execute(
-        "INSERT INTO message (uid, direction, upstream, number, text, state, created_ms) "
-        "VALUES ('x', 'outbound', 'u', '+1', 't', 'queued', 1)"
-    )
-    old.execute("INSERT INTO queue (message_id, route, upstream, recipient, priority, accepted_boot_ms, due_boot_ms) "
-                "VALUES (1, '', 'u', '+1', 0, 0, 0)")  # fmt: skip
-    old.close()
-    connect_writer(path, 2).close()
-    assert list(tmp_path.glob("journal.before-*.db"))
-    with sqlite3.connect(path) as new:
-        assert new.execute("SELECT starts_ms, route FROM queue").fetchone() == (None, "")
-        assert new.execute("SELECT wants_report, bundle FROM message").fetchone() == (1, None)
-        assert new.execute("SELECT send_delay_s, limit_messages, work_hours FROM upstream").fetchone() == (
-            2.5, None, None,
-        )  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sqlite3
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,6 @@ import pytest
 from agent.alerts.settings import KINDS, AlertSettings
 from agent.alerts.telling import Notice
 from agent.config import ConfigError, keys_of, parse
-from agent.journal import alerts
-from agent.journal.schema import APPLICATION_ID
-from agent.journal.store import Journal
 from drivers.api import NoSim
 from tests.agent.fakes import Box, FakeModem
 from tests.mobsms_server.http1 import HttpServer, Request, Response
@@ -157,21 +152,6 @@ async def test_the_webhook_is_signed_and_called_once(tmp_path: Path) -> None:
         ("alert", "test", "test"),
     ]
     assert all("x-phonebridge-signature" in {name.lower() for name in request.headers} for request in got)
-
-
-async def test_a_journal_of_version_1_migrates(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    old = sqlite3.connect(path)
-    script = files("agent.journal").joinpath("schema", "001.sql").read_text()
-    old.executescript(
-        f"BEGIN;{script};INSERT INTO meta VALUES ('journal_id', 'x'), ('born_ms', '1');"
-        f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = 1;COMMIT;"
-    )
-    old.close()
-    journal = Journal(path)
-    await journal.start(2)
-    assert await journal.read(alerts.active) == []
-    await journal.close()
 
 
 @pytest.mark.parametrize(
