@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 
 from tests.torture.run import torture
-
-_INSIDE = "PHONEBRIDGE_TORTURE_INSIDE"
+from tests.torture.scene import INSIDE
 
 
 def main() -> int:
@@ -26,7 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
     parser.add_argument("--keep", type=Path, help="keep logs and journal in this directory")
     options = parser.parse_args()
-    if not os.environ.get(_INSIDE):
+    if not os.environ.get(INSIDE):
         _in_a_mount_namespace()
     # The small disk is still mounted in it, until this process ends.
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as directory:
@@ -44,7 +43,7 @@ def _in_a_mount_namespace() -> None:
     for how in (["-m"] if os.geteuid() == 0 else [], ["-rm"]):
         unshare = shutil.which("unshare")
         if unshare and how and os.spawnv(os.P_WAIT, unshare, [unshare, *how, "true"]) == 0:
-            os.environ[_INSIDE] = "1"
+            os.environ[INSIDE] = "1"
             os.execv(unshare, [unshare, *how, sys.executable, "-m", "tests.torture", *sys.argv[1:]])
     print("no disk of its own is possible here, so that it is never full", flush=True)
 
