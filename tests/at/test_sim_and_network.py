@@ -271,7 +271,7 @@ async def test_a_call_is_told_and_hung_up_where_that_is_wanted(simulator: Start,
     session = await route.open()
     # The first look of a session, after which the modem tells the number.
     await session.ussd("*100#", 5.0)
-    sim.control.request("call", **{"from": "+491701234567", "rings": 3, "gap_s": 0.1})
+    sim.control.request("call", **{"from": "+491701234567", "rings": 3, "gap_s": 0.5})
     (call,) = await route.wait_for(IncomingCall)
     assert call.number == "+491701234567" and call.is_rejected is rejects
     assert (await route.send()).tp_mr is not None

@@ -22,7 +22,7 @@ from tests import own_gateway
 
 DUAL = [name for name, row in PERSONALITIES.items() if row.sim_switches]
 TURNS = {"visit_every_s": 4.0, "dwell_s": 0.3}
-_DONE_S = 30.0
+_DONE_S = 120.0
 
 
 @contextlib.asynccontextmanager

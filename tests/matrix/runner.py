@@ -111,7 +111,8 @@ async def _play(
     for fault in case.faults:
         simulator.control.fault(fault.name, 0, fault.times, **fault.parameters)
     for n, text in enumerate(texts[half:], half):
-        delay_s = 0.05 * (n - half)
+        # Over a second, so that some arrive while the modem boots or the route opens it again, on a busy host too.
+        delay_s = (n - half) / (inbound - half)
         simulator.control.deliver(f"+49170{n:07d}", text, delay_s=delay_s, iccid=_iccid(n % len(names)))
     timeout_s = case.timeout_s * len(names)
     if case.helps is not None:
