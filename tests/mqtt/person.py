@@ -73,7 +73,7 @@ class Person:
         """The words heard of one job, oldest first."""
         return [row["status"] for row in self.heard("status") if row["id"] == job_id]
 
-    def until(self, is_so: Callable[[], Any], timeout_s: float = 10.0) -> None:
+    def until(self, is_so: Callable[[], Any], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not is_so():
             assert time.monotonic() < deadline, f"heard: {self._heard[-20:]}"

@@ -74,7 +74,7 @@ class Stage:
     async def say(self, topic: str, payload: Any, **options: Any) -> None:
         await asyncio.to_thread(lambda: self.person.say(topic, payload, **options))
 
-    async def until(self, is_so: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    async def until(self, is_so: Callable[[], Any], timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not is_so():
                 await asyncio.sleep(0.01)
