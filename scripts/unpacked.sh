@@ -32,25 +32,25 @@ fi
 libraries=$(apt-cache depends $packages | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
 closure=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
     --no-enhances $libraries | grep '^lib' | sed 's/:.*//' | sort -u)
-wanted="$packages"
-for package in $closure; do
-    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$status" = "install ok installed" ] || wanted="$wanted $package"
+installed=$(dpkg-query -W -f '${Status} ${Package}\n' | sed -n 's/^install ok installed //p')
+lacking=$(printf '%s\n' $closure | grep -vxF "$installed" || true)
+# apt-get download knows no virtual packages: those have nothing to show.
+wanted=$(apt-cache show --no-all-versions $packages $lacking 2>/dev/null | sed -n 's/^Package: //p' | sort -u)
+for package in $packages; do
+    printf '%s\n' "$wanted" | grep -qxF "$package" || {
+        echo "unpacked.sh: $package is unknown here; run apt-get update first" >&2
+        exit 1
+    }
 done
 
 fresh="$cache/fresh.$$"
 trap 'rm -rf "$fresh"' EXIT
 mkdir -p "$fresh/packages" "$fresh/root"
-# apt-get download knows no virtual packages: one at a time, and only the named ones must succeed.
-for package in $wanted; do
-    if ! (cd "$fresh/packages" && apt-get -qq download "$package" >"$fresh/apt" 2>&1); then
-        case " $packages $libraries " in
-        *" $package "*) echo "unpacked.sh: cannot download $package; run apt-get update first" >&2
-            cat "$fresh/apt" >&2
-            exit 1 ;;
-        esac
-    fi
-done
+if ! (cd "$fresh/packages" && apt-get -qq download $wanted >"$fresh/apt" 2>&1); then
+    echo "unpacked.sh: cannot download $packages; run apt-get update first" >&2
+    cat "$fresh/apt" >&2
+    exit 1
+fi
 for file in "$fresh"/packages/*.deb; do
     dpkg -x "$file" "$fresh/root"
 done

@@ -50,7 +50,7 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
 
 
 # They take longest, so they begin: a worker that got one last would keep the other waiting.
-_LONG = ("tests/prove/", "tests/matrix/")
+_LONG = ("tests/prove/", "tests/matrix/", "tests/bench/", "tests/simulator/test_simulator_judges.py")
 
 
 def pytest_xdist_auto_num_workers() -> int:

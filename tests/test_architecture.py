@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,13 @@ def _files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -86,7 +92,7 @@ def test_sql_stands_only_in_the_journal(package: str) -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in _files(package)
         if "journal" not in path.parts
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(SQL_WORDS)
     ]
     assert wrong == []
@@ -115,7 +121,7 @@ def test_exception_is_caught_only_by_supervision_the_cli_and_the_journals_thread
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (*_files("agent"), *_files("drivers"))
         if str(path.relative_to(ROOT)) not in allowed and "cli" not in path.parts
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "Exception"
     ]
     assert wrong == []
