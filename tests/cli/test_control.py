@@ -51,12 +51,15 @@ async def listening(server: ControlServer) -> AsyncIterator[Path]:
 
 
 async def talk(path: Path, *lines: bytes) -> list[dict[str, Any]]:
-    reader, writer = await asyncio.open_unix_connection(path)
+    reader, writer = await asyncio.open_unix_connection(path, limit=1 << 24)
     answers = []
     for line in lines:
         writer.write(line)
         async with asyncio.timeout(30):
-            answers.append(json.loads(await reader.readline()))
+            # What is told on the way, e.g. of a backup, comes before the answer.
+            while "ok" not in (answer := json.loads(await reader.readline())):
+                pass
+        answers.append(answer)
     writer.close()
     await writer.wait_closed()
     return answers

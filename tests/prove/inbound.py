@@ -35,7 +35,7 @@ def _scrambled(directory: Path, figures: Figures) -> None:
         stage.server.enqueue(1)
         stage.wait_for_states(("delivered",), 2, 30)
         hooks = _incoming(stage, 1)
-        wait_until("the modem is empty", lambda: _stored(stage) == 0, 10)
+        wait_until("the modem is empty", lambda: _stored(stage) == 0, 60)
         figures.expect(
             "3 parts out of order, one twice, a report between: incoming at the server",
             f"{len(hooks)} (parts on the way {len(ids['inbound'])})",
@@ -49,13 +49,13 @@ def _killed(directory: Path, figures: Figures, point: str) -> None:
         stage.configure()
         stage.daemon.start(point)
         # After the first sweep it is the indications that lead to a read.
-        wait_until("the route is ready", lambda: "state=ready" in stage.daemon.log(), 10)
+        wait_until("the route is ready", lambda: "state=ready" in stage.daemon.log(), 60)
         time.sleep(0.3)
         stage.modem.control.deliver(_FROM, _LONG)
-        wait_until(f"killed at {point}", stage.daemon.is_dead, 20)
+        wait_until(f"killed at {point}", stage.daemon.is_dead, 60)
         stage.daemon.start()
         hooks = _incoming(stage, 1)
-        wait_until("the modem is empty", lambda: _stored(stage) == 0, 15)
+        wait_until("the modem is empty", lambda: _stored(stage) == 0, 60)
         hooks = _incoming(stage, 1)
         figures.expect(
             f"3 parts, killed at {point}: incoming at the server, once",
@@ -75,7 +75,7 @@ def _incoming(stage: Stage, count: int) -> list[dict[str, Any]]:
         data = [hook["body"]["data"] for hook in stage.server.hooks() if hook["body"].get("event") == "incoming"]
         return data if len(data) >= count else []
 
-    result: list[dict[str, Any]] = wait_until(f"{count} incoming at the server", found, 30, 0.1)
+    result: list[dict[str, Any]] = wait_until(f"{count} incoming at the server", found, 60, 0.1)
     return result
 
 
