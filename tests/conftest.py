@@ -22,7 +22,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # No test asserts a time, and hypothesis would: 200 ms for each example, which another program's work can take.
-settings.register_profile("suite", deadline=None)
+# Fewer examples than its own 100: long searches are tests/fuzz and the proofs.
+settings.register_profile("suite", deadline=None, max_examples=50)
 settings.load_profile("suite")
 
 
