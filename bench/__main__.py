@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only measurements whose name has this in it")
     parser.add_argument("--short", action="store_true", help="fewer samples: to see whether it works")
     options = parser.parse_args()
-    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = saved()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     for section in options.only or list(sections.SECTIONS):
         make = sections.SECTIONS[section]
@@ -48,6 +48,12 @@ def main() -> None:
     results["when"] = time.strftime("%Y-%m-%d")
     RESULTS.write_text(json.dumps(results, indent=1))
     report.write(results)
+
+
+def saved() -> dict[str, Any]:
+    """What the last runs measured."""
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return results
 
 
 def _matching(measurements: Iterator[Measurement], match: str) -> Iterator[Measurement]:

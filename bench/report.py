@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,6 +194,6 @@ def _servers(results: Results) -> str:
 
 
 if __name__ == "__main__":
-    from bench.__main__ import RESULTS
+    from bench.__main__ import saved
 
-    write(json.loads(RESULTS.read_text()))
+    write(saved())

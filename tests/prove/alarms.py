@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.cli.client import connected
 from tests.mobsms_server.http1 import HttpServer, Request, Response
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _OWNER = "+491700000009"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from drivers import sms
 from drivers.sms.national import DEFAULT, DEFAULT_EXTENSION, LOCKING, SINGLE
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.tshark import Dissection, dissect
 
 _MESSAGES = 2400

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import ROOT
 
 _PROMISED_S = 10.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.simulator.process import SimulatorProcess
 from tests.doctor import trees
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import ROOT
 
 

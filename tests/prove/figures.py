@@ -1,46 +1,47 @@
-"""What a proof measured: printed as a table, with an exit code that tells whether everything was met."""
+"""`make prove WHAT=figures`: the benchmarks with their promises, torture, and power cuts. Exits 1 on a miss.
+
+The benchmarks take the better part of an hour; `--only power-cut` and the like run one check.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.prove import power_cut, runner
+from tests.prove.measured import Figures
+from tests.prove.stage import ROOT
+from tests.torture.run import torture
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure and whether it met what was promised."""
+def _benchmarks(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
+    """A fresh run, written to docs/benchmarks.md, and each promise beside its figure."""
+    del directory, seed
+    from bench import __main__ as bench
+    from bench import targets
 
-    what: str
-    measured: str
-    is_met: bool
+    less = ["--short", "--rounds", "1", "--only", "resources", "--match", "commits"] if short else []
+    subprocess.run([sys.executable, "-m", "bench", *less], cwd=ROOT, check=True)
+    for what, promised, measured, is_met in targets.rows(bench.saved()):
+        if is_met is None:
+            figures.state(f"{what} ({promised})", measured)
+        else:
+            figures.expect(f"{what} ({promised})", measured, is_met)
 
 
-@dataclass(slots=True)
-class Figures:
-    """All figures of one proof."""
+def _torture(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
+    """In this process's own mounts: a disk of its own that can be full is for `make torture`."""
+    found = torture(directory, 12.0 if short else 1800.0, random.Random(seed), seed)
+    figures.rows += found.rows
 
-    title: str
-    rows: list[Row] = field(default_factory=list)
 
-    def expect(self, what: str, measured: Any, is_met: bool) -> None:
-        """A figure with a promise."""
-        row = Row(what, str(measured), bool(is_met))
-        self.rows.append(row)
-        print(f"  {'ok  ' if row.is_met else 'MISS'} {what}: {row.measured}", flush=True)
+CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
+    {"power-cut": power_cut.prove, "torture": _torture, "benchmarks": _benchmarks}
+)
 
-    def state(self, what: str, measured: Any) -> None:
-        """A figure without a promise."""
-        self.rows.append(Row(what, str(measured), True))
-        print(f"       {what}: {measured}", flush=True)
-
-    @property
-    def is_met(self) -> bool:
-        return all(row.is_met for row in self.rows)
-
-    @property
-    def misses(self) -> list[Row]:
-        return [row for row in self.rows if not row.is_met]
-
-    def as_json(self) -> str:
-        return json.dumps({"title": self.title, "rows": [asdict(row) for row in self.rows]}, indent=1)
+if __name__ == "__main__":
+    sys.exit(runner.main(__doc__, CHECKS))

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from tests.accountant import Account, gaps, join, parts_on_air
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.own_server import LocalServer
 from tests.prove.stage import Stage
 

@@ -15,7 +15,7 @@ from agent.hook_call import signature
 from agent.hooks import Call, Hooks
 from agent.journal import accounts
 from agent.journal.store import Journal
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.upstreams.local.conftest import Receiver
 
 MESSAGES, EVENTS = 200, 3

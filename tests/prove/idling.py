@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.memory import run_as_user
 from tests.prove.own_server import free_port
 from tests.prove.stage import Daemon, Stage, wait_until

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _LONG = "Dies ist eine lange Antwort, die in drei Teilen ankommt: äöüß. " * 7

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.accountant import Account
-from tests.prove.figures import Figures
 from tests.prove.killable import POINTS
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _UNKNOWN_WAIT_S = 2

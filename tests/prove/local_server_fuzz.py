@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
-from tests.prove.figures import Figures
 from tests.prove.local_server_operations import KEY, serving
+from tests.prove.measured import Figures
 
 _CONFIG = Path(__file__).parent / "schemathesis.toml"
 _HEALTH = ("GET /health", "GET /3rdparty/v1/health")

@@ -19,7 +19,7 @@ import httpx
 
 from drivers.simulator.process import SimulatorProcess
 from tests.prove import history
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.own_server import free_port
 from tests.prove.senders import Sent, send
 from tests.prove.stage import Daemon, wait_until

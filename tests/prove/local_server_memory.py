@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from drivers.simulator.process import SimulatorProcess
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.memory import run_as_user
 from tests.prove.own_server import free_port
 from tests.prove.stage import Daemon, wait_until

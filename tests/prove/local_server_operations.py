@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from drivers.simulator.process import SimulatorProcess
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.own_server import free_port
 from tests.prove.stage import Daemon, wait_until
 from tests.upstreams.local.documented import EXAMPLES, YAZSANA, differences

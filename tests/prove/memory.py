@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.mobsms_server.process import make_certificates
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import ROOT, Daemon, Stage, wait_until
 
 _PROMISED_MB = 50.0

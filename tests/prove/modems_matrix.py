@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.simulator.personalities import PERSONALITIES
 from tests.matrix.__main__ import COLUMNS, fields, run_all, table
 from tests.matrix.cases import BY_NAME, CASES
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 
 
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.prove import modems_plays as plays
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 
 _AGAIN_S = 5.0
 _AT_ONCE = 5

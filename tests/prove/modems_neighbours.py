@@ -12,7 +12,7 @@ from agent.model import Job
 from agent.route import RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests.matrix.runner import gateway_on, until
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 
 _MODEMS = 16
 _RADIO_S = 0.25

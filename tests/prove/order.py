@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _FROM = "+491701234567"

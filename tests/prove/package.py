@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.prove.clean_root import CleanRoot
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import ROOT, wait_until
 
 _TO = "+491701234567"

@@ -17,7 +17,7 @@ from agent import daemon
 from agent.journal.schema import JournalError, connect_writer
 from tests.powercut.disk import Disk
 from tests.powercut.trace import COMMAND, Said, read
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _PUT = re.compile(rb"PUT /api/sms/(\d+) ")

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage, wait_until
 
 _RADIO_S = 0.15

@@ -20,7 +20,7 @@ from typing import Any
 
 from drivers.simulator.process import SimulatorProcess
 from tests.prove.cable import Cable
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.own_server import free_port
 from tests.prove.stage import Daemon, wait_until
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import NotInTime
 
 Checks = Mapping[str, Callable[..., None]]

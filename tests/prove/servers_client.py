@@ -17,8 +17,8 @@ from android_sms_gateway import APIClient, AsyncAPIClient, Encryptor, ahttp, dom
 from android_sms_gateway import http as client_http
 
 from agent import e2e
-from tests.prove.figures import Figures
 from tests.prove.local_server_operations import KEY, serving
+from tests.prove.measured import Figures
 
 _TO = ("+998901234567", "+998901234568")
 _PASSPHRASE = "correct horse battery staple"

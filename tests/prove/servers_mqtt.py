@@ -20,7 +20,7 @@ from drivers.simulator.process import SimulatorProcess
 from tests.accountant import parts_on_air
 from tests.mqtt.broker import DURABLE, Mosquitto
 from tests.mqtt.person import Person
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Daemon, wait_until
 
 BASE, OTHER = "phonebridge/prove", "phonebridge/prove-two"

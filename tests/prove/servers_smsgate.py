@@ -17,7 +17,7 @@ from agent import e2e
 from drivers.simulator.process import SimulatorProcess
 from tests.accountant import Part, join, parts_on_air
 from tests.mobsms_server.dump import same_number
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Daemon, wait_until
 from tests.smsgate_server.process import SmsGateServer
 from tests.smsgate_server.store import now

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.figures import Figures
 from tests.prove.local_server import SHORT
+from tests.prove.measured import Figures
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.figures import Figures
 from tests.prove.main_job import CHECKS
+from tests.prove.measured import Figures
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if name != "demo"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.servers import CHECKS
 
 

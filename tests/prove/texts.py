@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import Stage
 from tests.tshark import dissect
 

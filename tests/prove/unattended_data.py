@@ -25,7 +25,7 @@ from agent.retention import Retention
 from agent.route import RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import ROOT
 
 _DAY_MS = 86_400_000

@@ -19,7 +19,7 @@ from agent.route import RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
 from tests.clocks import SetClock
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 
 _FLAGS = ("--radio-time", "0.02", "--report-delay", "0.02", "--boot-time", "0.2")
 _BERLIN = ZoneInfo("Europe/Berlin")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.simulator.process import SimulatorProcess
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.own_server import free_port
 from tests.prove.stage import ROOT, Daemon, wait_until
 from tests.yazsana.server import KEY, ORG

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.accountant import Account, join, parts_on_air
 from tests.mobsms_server.dump import content_of
-from tests.prove.figures import Figures
+from tests.prove.measured import Figures
 from tests.prove.stage import NotInTime, Stage, wait_until
 from tests.torture.actions import ACTIONS
 from tests.torture.scene import MODEMS, Scene
