@@ -1,8 +1,8 @@
 """What a disk may hold after the power went: pure, told by operations.
 
 A file's content is certain up to its last sync. What was written since may be there or not, in any selection, and each
-write in any selection of its sectors. A name that was made or removed since its directory's last sync may be there or
-not. This is what POSIX leaves open; real file systems are kinder.
+write in any selection of its sectors. Of what became of names since their directory's last sync, the first so many
+steps are on the disk. Real file systems are kinder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 SECTOR_OCTETS = 512
 
@@ -45,7 +44,13 @@ class Remove:
     path: str
 
 
-Operation = Create | Write | Truncate | Sync | Remove
+@dataclass(frozen=True, slots=True)
+class Rename:
+    path: str
+    target: str
+
+
+Operation = Create | Write | Truncate | Sync | Remove | Rename
 
 
 @dataclass(slots=True)
@@ -60,39 +65,45 @@ class Disk:
     def __init__(self) -> None:
         self._names: dict[str, _File] = {}
         self._certain_names: dict[str, _File] = {}
+        self._open_steps: list[tuple[Create | Remove | Rename, _File]] = []
 
     def apply(self, operation: Operation) -> None:
         match operation:
-            case Create(path):
-                self._names.setdefault(path, _File())
-            case Remove(path):
-                self._names.pop(path, None)
-            case Write(path) | Truncate(path):
-                self._names.setdefault(path, _File()).open.append(operation)
+            case Create(path) if path not in self._names:
+                self._step(operation, _File())
+            case Remove(path) | Rename(path) if path in self._names:
+                self._step(operation, self._names[path])
+            case Write(path) | Truncate(path) if path in self._names:
+                self._names[path].open.append(operation)
             case Sync(path) if path in self._names:
                 file = self._names[path]
                 for done in file.open:
                     _carry_out(file.certain, done)
                 file.open.clear()
             case Sync(path):
-                self._certain_names = {
-                    **{name: file for name, file in self._certain_names.items() if not _is_in(name, path)},
-                    **{name: file for name, file in self._names.items() if _is_in(name, path)},
-                }
+                # Of the directory: there is one.
+                self._certain_names = dict(self._names)
+                self._open_steps.clear()
 
     def image(self, dice: random.Random, *, keeps: float) -> Mapping[str, bytes]:
         """Name → content. `keeps` is the chance of each open change to be on the disk: 0 the worst, 1 all of it."""
-        names: dict[str, _File] = {}
-        for name in {**self._certain_names, **self._names}:
-            before, after = self._certain_names.get(name), self._names.get(name)
-            found = before if before is after or dice.random() >= keeps else after
-            if found is not None:
-                names[name] = found
+        names = dict(self._certain_names)
+        for step, file in self._open_steps:
+            if dice.random() >= keeps:
+                break
+            _rename(names, step, file)
         return {name: _cut(file, dice, keeps) for name, file in names.items()}
 
+    def _step(self, step: Create | Remove | Rename, file: _File) -> None:
+        _rename(self._names, step, file)
+        self._open_steps.append((step, file))
 
-def _is_in(name: str, directory: str) -> bool:
-    return str(PurePosixPath(name).parent) == directory
+
+def _rename(names: dict[str, _File], step: Create | Remove | Rename, file: _File) -> None:
+    if not isinstance(step, Create):
+        names.pop(step.path, None)
+    if not isinstance(step, Remove):
+        names[step.target if isinstance(step, Rename) else step.path] = file
 
 
 def _cut(file: _File, dice: random.Random, keeps: float) -> bytes:

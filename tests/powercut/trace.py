@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.powercut.disk import Create, Operation, Remove, Sync, Truncate, Write
+from tests.powercut.disk import Create, Operation, Remove, Rename, Sync, Truncate, Write
 
 CALLS = "openat,pwrite64,write,ftruncate,fsync,fdatasync,unlink,rename,sendto,sendmsg"
 COMMAND = ("strace", "-f", "-yy", "-xx", "-s", "200000", "-e", f"trace={CALLS}", "-o")
@@ -67,8 +67,7 @@ def _begun(name: str, rest: str, database: Path) -> Iterator[Operation | Said]:
     if name in ("unlink", "rename"):
         path = strings[0].decode()
         if _is_of(path, database):
-            assert name == "unlink", "the journal renames nothing; teach the disk to"
-            yield Remove(path)
+            yield Remove(path) if name == "unlink" else Rename(path, strings[1].decode())
         return
     path = _path_of(rest)
     if not _is_of(path, database):
@@ -94,10 +93,8 @@ def _opened(rest: str, database: Path) -> Iterator[Operation]:
 
 
 def _is_of(path: str, database: Path) -> bool:
-    """The database, its WAL and its rollback journal, or the directory that names them."""
-    return path == str(database.parent) or path in {
-        f"{database}{ending}" for ending in ("", "-wal", "-journal", "-shm")
-    }
+    """The database, its WAL, what it is made from (all names that begin like it), or the directory of them all."""
+    return path == str(database.parent) or path.startswith(str(database))
 
 
 def _path_of(rest: str) -> str:

@@ -107,7 +107,7 @@ def _problem(place: Path, image: dict[str, bytes], state: Path, told: _Told) -> 
         if not name.endswith(_NEVER_WRITTEN):
             (place / Path(name).relative_to(state)).write_bytes(content)
     try:
-        connection = connect_writer(place / daemon.JOURNAL_FILE, 0)
+        connection = connect_writer(place / daemon.JOURNAL_FILE, 1)
     except JournalError as error:
         return str(error)
     try:

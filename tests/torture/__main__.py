@@ -27,13 +27,9 @@ def main() -> int:
     options = parser.parse_args()
     if not os.environ.get(INSIDE):
         _in_a_mount_namespace()
-    # The small disk is still mounted in it, until this process ends.
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as directory:
-        figures = torture(Path(directory), options.seconds, random.Random(options.seed), options.seed)
-        if options.keep:
-            shutil.copytree(
-                directory, options.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "modem[0-9]")
-            )
+        dice = random.Random(options.seed)
+        figures = torture(Path(directory), options.seconds, dice, options.seed, options.keep)
     print(f"\nseed {options.seed}: {len(figures.misses)} missed")
     return 1 if figures.misses else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections import Counter, defaultdict
@@ -51,8 +52,8 @@ class _Traffic:
             self._scene.ask_modem(modem, "deliver", **{"from": f"+49170{self.inward:07d}"}, text=text, gap_s=gap_s)
 
 
-def torture(directory: Path, seconds: float, dice: random.Random, seed: int) -> Figures:
-    """Raises nothing of its own: what did not happen in time is a miss."""
+def torture(directory: Path, seconds: float, dice: random.Random, seed: int, keep: Path | None = None) -> Figures:
+    """`keep` is where logs and journal are copied to. Raises nothing of its own: what did not happen in time is a miss."""
     figures = Figures("torture")
     print(f"torture for {seconds:.0f} s (seed {seed})", flush=True)
     flags = ("--radio-time", "0.2", "--report-delay", "0.4", "--report-jitter", "0.5", "--boot-time", "1")
@@ -87,7 +88,10 @@ def torture(directory: Path, seconds: float, dice: random.Random, seed: int) -> 
         figures.state("actions", ", ".join(f"{name} {count}" for name, count in sorted(done.items())))
         figures.state("times the daemon was killed, and ended by itself", f"{scene.kills}, {scene.own_ends}")
         _judge(figures, account, flagged, stage, traffic)
-        scene.stage.daemon.kill()
+        if keep is not None:
+            no_files = shutil.ignore_patterns("*.sock", "modem[0-9]")
+            shutil.copytree(directory, keep, dirs_exist_ok=True, ignore=no_files)
+        scene.leave()
     return figures
 
 

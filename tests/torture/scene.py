@@ -81,6 +81,12 @@ class Scene:
                 self.stage.modem.control.request("clear_faults", modem)
         self.free_disk()
 
+    def leave(self) -> None:
+        """The daemon is killed, and its disk goes."""
+        self.stage.daemon.kill()
+        if self.has_disk:
+            subprocess.run(["umount", str(self.stage.daemon.state)], check=False)
+
     def kill_daemon(self, down_s: float) -> None:
         self.resume(self.stage.daemon.pid)
         self.stage.daemon.kill()
