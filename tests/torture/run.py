@@ -53,7 +53,7 @@ class _Traffic:
 
 
 def torture(directory: Path, seconds: float, dice: random.Random, seed: int, keep: Path | None = None) -> Figures:
-    """`keep` is where logs and journal are copied to. Raises nothing of its own: what did not happen in time is a miss."""
+    """`keep`: where logs and journal go to. Raises nothing of its own: what did not happen in time is a miss."""
     figures = Figures("torture")
     print(f"torture for {seconds:.0f} s (seed {seed})", flush=True)
     flags = ("--radio-time", "0.2", "--report-delay", "0.4", "--report-jitter", "0.5", "--boot-time", "1")
