@@ -85,3 +85,15 @@ def test_examples_for_contributors_are_the_code_that_tests_run() -> None:
     for name in ("folder_driver", "folder_upstream"):
         assert (ROOT / "tests" / "example" / f"{name}.py").read_text() in text
     assert text == examples.page(), "docs/contributing.md is stale; run: .venv/bin/python -m scripts.reference"
+
+
+def test_the_map_names_every_module_beside_the_packages_and_nothing_that_is_not_there() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    for module in (ROOT / "agent").glob("*.py"):
+        word = "operations*.py" if module.name.startswith("operations") else module.name
+        assert module.name == "__init__.py" or f"{word}`" in text or f"{word}:" in text, module.name
+    for path in re.findall(r"`((?:agent|drivers|tests|scripts|docs)/[\w/.]+)[`:]", text):
+        assert (ROOT / path).exists(), path
+    for package in (*(ROOT / "agent").iterdir(), *(ROOT / "drivers").iterdir(), *(ROOT / "agent/upstreams").iterdir()):
+        if package.is_dir() and (package / "__init__.py").exists():
+            assert f"`{package.relative_to(ROOT)}" in text, package
