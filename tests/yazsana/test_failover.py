@@ -238,8 +238,8 @@ async def test_a_crash_between_the_services_answer_and_the_commit_sends_nothing_
 
 def test_who_takes_what_is_meant_for_none_in_particular() -> None:
     def opened(*routes: dict[str, Any]) -> set[str]:
-        defaults = {"yazsana": {"base_url": "https://x", "api_key": "k"}, "at": {"port": "/dev/x"}}
-        tables = [{**defaults[route.get("driver", "at")], **route} for route in routes]
+        at = {"yazsana": {"base_url": "https://x", "api_key": "k"}}
+        tables = [{**at.get(route.get("driver", ""), {"port": f"/dev/{route['name']}"}), **route} for route in routes]
         return open_routes_of(parse({"route": tables}))
 
     bob: dict[str, Any] = {"name": "bob", "driver": "yazsana"}
