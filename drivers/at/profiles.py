@@ -107,7 +107,7 @@ PROFILES: tuple[Profile, ...] = (
     Profile(
         name="simcom800",
         makers=("simcom",),
-        models=("sim8", "sim9"),
+        models=("sim80", "sim84", "sim86", "sim9"),
         quiet=("AT+CLTS=0",),  # *PSUTTZ and DST when the network tells the time
         pin_counter=_SPIC,
         reboot=("AT+CFUN=1,1", "AT+CPOWD=1"),  # modem.md 2.9; boards power up again
@@ -119,7 +119,7 @@ PROFILES: tuple[Profile, ...] = (
     Profile(
         name="simcom7600",
         makers=("simcom",),
-        models=("sim7", "sim5"),
+        models=("sim7", "sim5", "sim82", "sim83"),  # SIM8200 and SIM8300 are 5G modules and no SIM800
         quiet=("AT+CNSMOD=0",),  # +CNSMOD at each change of the radio (modem.md 2.11)
         iccid=("AT+CICCID", *GENERIC.iccid),  # modem.md 2.2 #6
         pin_counter=_SPIC,

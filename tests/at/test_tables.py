@@ -233,6 +233,7 @@ def test_every_cause_that_is_tried_again_says_when() -> None:
         ("huawei", "E173", "huawei"), ("QUECTEL INCORPORATED", "EC25", "quectel"), (None, None, "generic"),
         ("Acme", "X", "generic"), ("SIMCOM_Ltd", "SIMCOM_SIM800L", "simcom800"),
         ("SIMCOM INCORPORATED", "SIMCOM_SIM7600E-H", "simcom7600"), ("SIMCOM INCORPORATED", "A7670E-FASE", "simcoma76"),
+        ("SIMCOM INCORPORATED", "SIMCOM_SIM8200EA-M2", "simcom7600"), ("SIMCOM_Ltd", "SIMCOM_SIM868", "simcom800"),
         ("u-blox", "LISA-U200", "ublox"), ("Telit", "LE910", "telit"), ("Sierra Wireless", "MC7304", "sierra"),
         (" WAVECOM MODEM", "MULTIBAND", "wavecom"), ("Cinterion", "MC75i", "cinterion"),
         ("SIEMENS", "TC35i", "cinterion"),
