@@ -104,8 +104,9 @@ class Turns:
     _timer: asyncio.TimerHandle | None = None
 
     def others(self, slot: int) -> list[Member]:
-        """The other SIMs that routes came for."""
-        return [sim.member for place, sim in self._sims.items() if place != slot]
+        """The other SIMs that are in use or waited for; not those whose route is gone."""
+        here = {self._holder, *self._waiting} - {slot}
+        return [sim.member for place, sim in self._sims.items() if place in here]
 
     async def begin(self, member: Member, emit: Emit) -> Turn:
         """Wait for the turn of a SIM, and say so where that takes a while. What is returned is to be ended."""

@@ -16,6 +16,8 @@ from agent.gateway import Gateway
 from agent.journal.listing import Filter
 from agent.model import Job, MessageState
 from agent.route import RouteState
+from drivers.api import Event
+from drivers.at.turns import Member, Turn, Turns
 from drivers.simulator.personalities import PERSONALITIES
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
@@ -121,6 +123,21 @@ async def test_a_sim_rests_honestly_and_is_visited(simulator: Callable[..., Simu
             return [(message.route, message.text) for message in page.messages] == [(resting.name, "while away")]
 
         await until(has_come)
+
+
+async def test_a_route_that_was_removed_is_no_reason_to_rest() -> None:
+    async def has_work() -> bool:
+        return False
+
+    async def emit(_: Event) -> None: ...
+
+    turns = Turns()
+    gone, left = (Member(slot, name, 10.0, 0.1, has_work) for slot, name in ((1, "gone"), (2, "left")))
+    turn = await turns.begin(gone, emit)
+    assert "(route gone) is in use" in Turn(turns, left).sentence()
+    turn.end()
+    assert "gone" not in Turn(turns, left).sentence()
+    turns._timer.cancel()  # type: ignore[union-attr]
 
 
 async def test_what_lies_on_the_other_sim_is_not_taken_after_a_silent_reboot(
