@@ -41,9 +41,9 @@ docs: $(RENDERER) ## make the pages about keys and commands anew, check all link
 bench: packages $(PLOTS) ## phonebridge beside its peers, into docs/benchmarks.md (ARGS='--only lines')
 	$(PYTHON) -m bench $(ARGS)
 
-prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job
+prove: $(TOOLS) ## show one promise with its figures: make prove WHAT=main-job (ARGS='--only flow')
 	@test -n "$(WHAT)" || { echo "say which: make prove WHAT=$$(ls tests/prove 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\)\.py$$/\1/p' | tr _ - | paste -sd'|')" >&2; exit 2; }
-	@$(PYTHON) -m "tests.prove.$(subst -,_,$(WHAT))"
+	@$(PYTHON) -m "tests.prove.$(subst -,_,$(WHAT))" $(ARGS)
 
 matrix: $(TOOLS) ## every kind of modem under every fault, as a table (ARGS='--personality telit')
 	@$(PYTHON) -m tests.matrix $(ARGS)
