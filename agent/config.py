@@ -238,6 +238,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; check its owner and mode") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{path} holds values inside values without end; compare it with config.example.toml"
+        ) from error
 
 
 def _route(table: dict[str, Any], index: int) -> RouteConfig:

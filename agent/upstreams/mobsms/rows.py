@@ -20,6 +20,8 @@ WITHDRAWN = "the server withdrew it before it was sent"
 """Beginning of the reason with which a message is cancelled here at the server's own wish; not reported."""
 
 _PER_PAGE = 50
+_MOST_MESSAGES = 1_000_000_000
+"""More than any list holds; a number without end would not even divide."""
 # The column is most likely a VARCHAR(255), and a strict MySQL answers 500 to a longer text.
 _LONGEST_ERROR_CHARACTERS = 250
 _LONGEST_DELAY_S = 86_400.0
@@ -95,7 +97,7 @@ def page(data: object) -> ListPage:
     if not isinstance(data, dict) or not isinstance(data.get("data"), list):
         raise Malformed("holds no list of messages")
     total = _integer(data.get("total"))
-    if total is None or total < 0:
+    if total is None or not 0 <= total <= _MOST_MESSAGES:
         raise Malformed("does not say how many messages there are")
     per_page = _integer(data.get("per_page")) or _PER_PAGE
     return ListPage(_rows(data["data"]), total, max(1, math.ceil(total / max(1, per_page))))
