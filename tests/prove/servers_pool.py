@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ class Api:
             raise
         assert answer.status < 300, text[:300]
         return json.loads(text)["data"]
+
+    def close(self) -> None:
+        self._connection.close()
 
     def is_up(self) -> bool:
         try:
@@ -117,7 +120,7 @@ def _pool(directory: Path, radio_s: Sequence[float], **route: Any) -> Iterator[P
         for daemon in (server, *gateways):
             stack.callback(daemon.kill)
             daemon.start()
-        api = Api(port)
+        api = stack.enter_context(closing(Api(port)))
         wait_until("the server answers", api.is_up, 60)
         yield Pool(broker, server, api, gateways, modems)
 

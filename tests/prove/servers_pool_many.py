@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from drivers.simulator.process import SimulatorProcess
@@ -104,7 +104,7 @@ def _start_server(stack: ExitStack, directory: Path, broker: Mosquitto) -> tuple
     )
     stack.callback(server.kill)
     server.start()
-    api = Api(port)
+    api = stack.enter_context(closing(Api(port)))
     wait_until("the server answers", api.is_up, 60, 0.1)
     return api, server
 

@@ -56,7 +56,7 @@ def test_a_message_is_sent_and_its_history_grows_by_itself(page: Page, gateway: 
          re.compile("Delivered to the recipient")]
     )  # fmt: skip
     assert gateway.status_of(message_id) == "delivered"
-    gateway.modem.wait_for("air", where=lambda event: NUMBER in str(event))
+    gateway.modem.wait_for("air", where=lambda event: NUMBER in str(event), timeout_s=30)
 
 
 def test_the_list_updates_itself(page: Page, gateway: Stage) -> None:
@@ -73,7 +73,7 @@ def test_the_list_updates_itself(page: Page, gateway: Stage) -> None:
 
 
 def test_the_overview_shows_a_route_with_its_chart(page: Page, gateway: Stage) -> None:
-    gateway.modem.wait_for("air")
+    gateway.modem.wait_for("air", timeout_s=30)
     page.goto("/ui/")
     card = page.locator("article.route")
     expect(card).to_contain_text("sim0")
@@ -99,7 +99,7 @@ def test_an_inbound_message_is_answered(page: Page, gateway: Stage) -> None:
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status").filter(has_text="Delivered")).to_be_visible()
     expect(page.locator("ol.talk")).to_contain_text("are you there?")
-    assert gateway.modem.wait_for("air", where=lambda event: "4915200000088" in str(event))
+    assert gateway.modem.wait_for("air", where=lambda event: "4915200000088" in str(event), timeout_s=30)
 
 
 def test_alphabet_and_parts_show_while_typing(page: Page) -> None:
