@@ -152,15 +152,17 @@ async def test_a_crash_before_the_acknowledgement_makes_no_double(
 
 async def test_what_was_not_told_when_the_broker_died_is_told_when_it_is_back(tmp_path: Path) -> None:
     async with Stage(tmp_path, options=DURABLE) as stage:
-        stage.modems["a"].radio_s = 0.2
+        stage.modems["a"].radio_s = 0.6
         await stage.say("send", _job("1"))
         await stage.until_statuses("1", "accepted")
+        # What the broker passed on and did not live to acknowledge would rightly be told again.
+        await stage.until(lambda: not stage.feed.waiting)
         await asyncio.to_thread(stage.broker.kill)
         await stage.until(lambda: stage.upstream.status()["problem"] is not None)
         assert "was lost" in str(stage.upstream.status()["problem"]) or "reached" in str(
             stage.upstream.status()["problem"]
         )
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         await asyncio.to_thread(stage.broker.start)
         await stage.until_statuses("1", "accepted", "sent")
         assert stage.upstream.status()["problem"] is None
