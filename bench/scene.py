@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contender import Contender, NotInTime, wait_until
+from bench.contender import Contender, wait_until
 from drivers.simulator.process import SimulatorProcess
 
 Event = dict[str, Any]
@@ -57,12 +57,3 @@ def scene(
                 yield Scene(modem, contender)
             finally:
                 contender.stop()
-
-
-def fails_to_none(measure: Any, *arguments: Any) -> Any:
-    """The measurement's result, or None where it did not come to an end in time."""
-    try:
-        return measure(*arguments)
-    except NotInTime as error:
-        print(f"  not measured: {error}", flush=True)
-        return None
