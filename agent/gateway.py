@@ -50,6 +50,9 @@ __all__ = ["Gateway", "NoSuchRoute", "RouteView", "UpstreamView"]
 
 _log = structlog.get_logger("gateway")
 
+# Jobs that are planned between two looks at the lines.
+_BREATH = 20
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamView:
@@ -120,7 +123,12 @@ class Gateway:
         row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
         born_ms = await self.born_ms()
         conditions = await self._conditions(jobs)
-        prepared = [self._prepare(job, row, born_ms, conditions) for job in jobs]
+        prepared: list[PreparedJob] = []
+        for job in jobs:
+            prepared.append(self._prepare(job, row, born_ms, conditions))
+            if not len(prepared) % _BREATH:
+                # Thousands of long texts at once take seconds on a small machine: the lines must not wait for them.
+                await asyncio.sleep(0)
         return await self.outbox.accept(upstream, prepared, idempotency, bill)
 
     async def plan(self, upstream: str, job: Job) -> PreparedJob:

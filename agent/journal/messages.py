@@ -346,12 +346,14 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
         or 0
     )
     # A job that cannot be planned still has one part, so that one transition table serves all.
-    for sequence, part in enumerate(prepared.parts or (PlannedPart("text", b""),), start=1):
-        connection.execute(
-            "INSERT INTO part (message_id, sequence, state, alphabet, body, header, message_class) "
-            "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
-            (message_id, sequence, part.alphabet, part.body, part.header, part.message_class),
-        )
+    connection.executemany(
+        "INSERT INTO part (message_id, sequence, state, alphabet, body, header, message_class) "
+        "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+        (
+            (message_id, sequence, part.alphabet, part.body, part.header, part.message_class)
+            for sequence, part in enumerate(prepared.parts or (PlannedPart("text", b""),), start=1)
+        ),
+    )
     if job.remote_id is not None:
         connection.execute(
             "INSERT INTO remote_key VALUES (?, ?, ?, ?, NULL, ?)",

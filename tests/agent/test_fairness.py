@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.model import Job
-from tests.agent.fakes import Box, FakeModem
+from drivers.api import PlannedPart, PlanOptions
+from tests.agent.fakes import Box, FakeDriver, FakeModem
 
 RADIO_S = 0.02
 
@@ -100,3 +101,28 @@ async def test_the_next_message_is_found_by_index_however_long_the_queue(box: Bo
     steps = [row["detail"] for row in plan]
     assert steps[0] == "SEARCH q USING INDEX queue_turn (route=? AND upstream=?)"
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in steps)
+
+
+async def test_the_lines_are_looked_after_while_a_campaign_is_planned(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, seen = 0, list[int]()
+    plan = FakeDriver.plan
+
+    def watched_plan(self: FakeDriver, text: str, most: int, options: PlanOptions) -> tuple[PlannedPart, ...]:
+        seen.append(turns)
+        return plan(self, text, most, options)
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(FakeDriver, "plan", watched_plan)
+    turning = asyncio.create_task(turn())
+    await box.gateway.accept("bulk", _campaign("bulk", 200))
+    turning.cancel()
+    assert len(seen) == 200
+    assert seen[-1] > seen[0]
+    assert max(seen.count(turn) for turn in seen) <= 20
