@@ -19,9 +19,12 @@ _READY_S = 10.0
 
 class Person:
     """`with Person(port, "phonebridge/pi")`: everything below that base is heard, from the first moment, also what
-    came while the broker or the connection was down (a session of its own)."""
+    came while the broker or the connection was down (a session of its own, unless `is_passing`: whoever leaves for
+    good leaves a queue in the broker that only grows)."""
 
-    def __init__(self, port: int, base: str, *, name: str = "person", also: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, port: int, base: str, *, name: str = "person", also: tuple[str, ...] = (), is_passing: bool = False
+    ) -> None:
         self.base = base
         self._also = also
         self._lock = threading.Lock()
@@ -36,7 +39,7 @@ class Person:
         # Else a job waits up to 40 ms behind the acknowledgement of a status (Nagle with delayed ACK).
         self._client.on_socket_open = lambda *given: given[2].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         properties: Any = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 3600
+        properties.SessionExpiryInterval = 0 if is_passing else 3600
         self._client.connect("127.0.0.1", port, clean_start=False, properties=properties)
 
     def __enter__(self) -> Person:

@@ -95,7 +95,7 @@ def _run(
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(_CONFIG), "run",
         f"{address.rstrip('/')}/openapi.json", *chosen, "--phases", phases,
         "--header", f"Authorization: Bearer {KEY}", "--header", f"x-api-key: {KEY}",
-        "--request-timeout", "20", "--continue-on-failure", "--seed", str(seed), "--no-color", "--warnings", "off",
+        "--request-timeout", "60", "--continue-on-failure", "--seed", str(seed), "--no-color", "--warnings", "off",
         "--generation-database", "none", "--report-ndjson-path", str(directory / "events.ndjson"), *amount,
     ]  # fmt: skip
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=3600)

@@ -111,7 +111,7 @@ def _start_server(stack: ExitStack, directory: Path, broker: Mosquitto) -> tuple
 
 def _until_joined(broker: Mosquitto, count: int) -> None:
     """Until each gateway has announced a line that can send."""
-    with Person(broker.port, "phonebridge", name="onlooker") as onlooker:
+    with Person(broker.port, "phonebridge", name="onlooker", is_passing=True) as onlooker:
 
         def has_joined(number: int) -> bool:
             said = onlooker.heard(f"gate{number}/capacity")
