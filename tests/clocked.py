@@ -1,8 +1,8 @@
 """Runs a program whose clocks run fast, or jump: `python -m tests.clocked MODULE ARGUMENTS…`.
 
 All clocks that Python offers, and all waits of asyncio and `time.sleep`, follow one injected clock; every process with
-the same environment has the same. Nothing of the program is changed. Threads that wait on a lock wait in real time,
-but for the clock of `tests/skipping.py`, which knows of all waits.
+the same environment has the same. Nothing of the program is changed. Threads that wait on a lock wait in real time;
+with the clock of `tests/skipping.py` those that wait on a condition go by it, too.
 
     clock = TestClock(path, speed=600)         # a minute in a tenth of a second
     subprocess.Popen([…, "-m", "tests.clocked", …], env={**os.environ, **clock.environment()})
@@ -11,20 +11,18 @@ but for the clock of `tests/skipping.py`, which knows of all waits.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
 import mmap
 import os
 import queue
 import runpy
-import select
 import selectors
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +32,8 @@ if TYPE_CHECKING:
 
 _VARIABLE = "PHONEBRIDGE_TEST_CLOCK"
 _OFFSET = struct.Struct("<d")
-_READABLE = select.EPOLLIN
 _LOOK_S = 0.002
-"""How often a waiting thread looks at a clock that skips."""
+"""How often a thread that waits on a condition looks at a clock that skips."""
 
 
 class TestClock:
@@ -88,18 +85,35 @@ def install(environment: str) -> None:
             return round((boot + passed()) * 1e9)
         return clock_gettime_ns(clock)
 
-    # As partials, which like the built-in functions do not become methods where a class keeps one.
-    time.monotonic = partial(lambda: boot + passed())
-    time.monotonic_ns = partial(lambda: round((boot + passed()) * 1e9))
-    time.time = partial(wall)
-    time.time_ns = partial(lambda: round(wall() * 1e9))
-    time.clock_gettime_ns = partial(of_clock_ns)
-    time.clock_gettime = partial(lambda clock: of_clock_ns(clock) / 1e9)
+    _put_everywhere(
+        {
+            "monotonic": lambda: boot + passed(),
+            "monotonic_ns": lambda: round((boot + passed()) * 1e9),
+            "time": wall,
+            "time_ns": lambda: round(wall() * 1e9),
+            "clock_gettime_ns": of_clock_ns,
+            "clock_gettime": lambda clock: of_clock_ns(clock) / 1e9,
+            "sleep": _fast_sleep(speed) if waits is None else _told_sleep(waits, passed),
+        }
+    )
     datetime.datetime = type("datetime", (datetime.datetime,), {"now": classmethod(_now)})  # type: ignore[misc]
     if waits is None:
-        _speed_up_waits(speed)
+        _speed_up_selectors(speed)
     else:
         _tell_waits(waits, passed)
+
+
+def _put_everywhere(functions: Mapping[str, Callable[..., object]]) -> None:
+    """In place of the functions of `time`, also where a module that is loaded already took one of them by name:
+    `threading` did, and would count the end of a wait by another clock than the one by which it waits."""
+    modules = [vars(module) for module in list(sys.modules.values()) if hasattr(module, "__dict__")]
+    for name, function in functions.items():
+        original = getattr(time, name)
+        # As partials, which like the built-in functions do not become methods where a class keeps one.
+        ours = partial(function)
+        for names in modules:
+            for taken in [key for key, value in names.items() if value is original]:
+                names[taken] = ours
 
 
 def _now(kind: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
@@ -113,38 +127,45 @@ def _waits(directory: Path) -> Waits:
     return Waits(directory)
 
 
-def _speed_up_waits(speed: float) -> None:
-    sleep, select = time.sleep, selectors.EpollSelector.select
+def _fast_sleep(speed: float) -> Callable[[float], None]:
+    sleep = time.sleep
+    return lambda seconds: sleep(seconds / speed)
+
+
+def _told_sleep(waits: Waits, passed: Callable[[], float]) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        deadline = passed() + seconds
+        with waits.until(deadline), waits.alarm() as alarm:
+            while (left := deadline - passed()) > 0:
+                alarm.poll(left)
+
+    return sleep
+
+
+def _speed_up_selectors(speed: float) -> None:
+    select = selectors.EpollSelector.select
 
     def fast_select(self: selectors.EpollSelector, timeout: float | None = None) -> object:
         return select(self, None if timeout is None else timeout / speed)
 
-    time.sleep = partial(lambda seconds: sleep(seconds / speed))
     selectors.EpollSelector.select = fast_select  # type: ignore[assignment,method-assign]
 
 
 def _tell_waits(waits: Waits, passed: Callable[[], float]) -> None:
     """Every wait with an end is told to whoever skips time, and ends when the clock has come there."""
-    sleep, select, wait = time.sleep, selectors.EpollSelector.select, threading.Condition.wait
+    begin, select, wait = selectors.EpollSelector.__init__, selectors.EpollSelector.select, threading.Condition.wait
+
+    def woken_begin(self: selectors.EpollSelector) -> None:
+        begin(self)
+        waits.wake(self._selector)  # type: ignore[attr-defined]
 
     def told_select(self: selectors.EpollSelector, timeout: float | None = None) -> object:
         if timeout is not None and timeout <= 0:
             return select(self, 0)
-        poll = self._selector  # type: ignore[attr-defined]
-        with contextlib.suppress(FileExistsError):
-            poll.register(waits.wake, _READABLE)
         deadline = math.inf if timeout is None else passed() + timeout
         with waits.until(deadline):
             # Looked at again: the clock may have come there before it was told.
-            found = select(self, None if timeout is None else max(0.0, deadline - passed()))
-        waits.awake()
-        return found
-
-    def told_sleep(seconds: float) -> None:
-        deadline = passed() + seconds
-        with waits.until(deadline):
-            while (left := deadline - passed()) > 0:
-                sleep(min(left, _LOOK_S))
+            return select(self, None if timeout is None else max(0.0, deadline - passed()))
 
     def told_wait(self: threading.Condition, timeout: float | None = None) -> bool:
         if timeout is None:
@@ -172,7 +193,7 @@ def _tell_waits(waits: Waits, passed: Callable[[], float]) -> None:
         return written
 
     os.read, os.write = partial(counted_read), partial(counted_write)
-    time.sleep = partial(told_sleep)
+    selectors.EpollSelector.__init__ = woken_begin  # type: ignore[method-assign]
     selectors.EpollSelector.select = told_select  # type: ignore[assignment,method-assign]
     threading.Condition.wait = told_wait  # type: ignore[method-assign]
     # The one written in C waits in the kernel, where nobody can tell until when; this one waits on a condition.

@@ -140,7 +140,11 @@ class Stage:
             directory / "modem", *simulator, modems=modems, runner=runner, environment=environment
         )
         self.server = server or MobSmsServer(
-            directory / "server", key="7|prove-key", certificates=certificates, runner=runner, environment=environment
+            directory / "server",
+            key=f"7|prove-key-{os.getpid()}",
+            certificates=certificates,
+            runner=runner,
+            environment=environment,
         )
         self.certificates = certificates
         self._stack = contextlib.ExitStack()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import structlog
 
-from tests.prove import alarms, doctors, idling, package, reloads, runner, unattended_limits, week, week_clock
+from tests.prove import alarms, doctors, idling, package, reloads, runner, unattended_limits, week
 from tests.prove.unattended_data import prove_backup, prove_kills, prove_retention
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
@@ -23,7 +23,6 @@ CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
         "retention": prove_retention,
         "backup": prove_backup,
         "data_kills": prove_kills,
-        "week-clock": week_clock.prove,
         "week": week.prove,
     }
 )
