@@ -44,11 +44,6 @@ class Breaker:
         return now < self._until
 
     @property
-    def is_shaken(self) -> bool:
-        """Whether something was refused since the last one that was sent."""
-        return bool(self._streak or self._parks)
-
-    @property
     def park_s(self) -> float:
         """How long the last park lasts: twice as long each time until something is sent."""
         return min(LONGEST_PARK_S, FIRST_PARK_S * 2.0 ** max(0, self._parks - 1))
@@ -71,11 +66,6 @@ class Breaker:
         self._parks += 1
         self._until = now + self.park_s
         return Verdict.PARK
-
-    def release(self) -> None:
-        """A person changed something: ask again now."""
-        self._streak = self._parks = 0
-        self._until = 0.0
 
     def _is_blamed(self, part: tuple[int, int]) -> bool:
         """Count the refusals of a part between which something else was sent."""

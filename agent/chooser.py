@@ -15,10 +15,10 @@ from agent.clock import Clock
 from agent.config import AgentSettings
 from agent.journal import listing, waiting
 from agent.journal.store import Journal
-from agent.model import Job
+from agent.model import Job, RouteState
 from agent.pacing import Hold
 from agent.prefixes import Lists
-from agent.route import Route, RouteState
+from agent.route import Route
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ from agent.clock import Clock
 from agent.journal import routing
 from agent.journal.routing import Move, Unbound
 from agent.journal.store import Journal
-from agent.route import Route, RouteState
+from agent.model import RouteState
+from agent.route import Route
 from drivers.api import AS_TEXT, Driver, PlannedPart, PlanOptions, Unplannable
 
 _log = structlog.get_logger("failover")

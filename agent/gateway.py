@@ -37,16 +37,14 @@ from agent.journal.schema import JournalError
 from agent.journal.store import Journal, JournalFull
 from agent.journal.upstream_pace import Pace
 from agent.metrics.monitor import Monitor
-from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, RouteState, RouteView
 from agent.outbox import Outbox
-from agent.route import Route, RouteState, RouteView
+from agent.route import Route
 from agent.upstreams.api import Pairing
 from drivers.api import PlannedPart, PlanOptions
 
 if TYPE_CHECKING:
     from agent.reload import Reloader
-
-__all__ = ["Gateway", "NoSuchRoute", "RouteView", "UpstreamView"]
 
 _log = structlog.get_logger("gateway")
 

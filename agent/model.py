@@ -1,4 +1,4 @@
-"""What a message is and how it may move. Pure: no journal, no clock, no I/O.
+"""What a message is and how it may move; how a route fares. Pure: no journal, no clock, no I/O.
 
 part:     QUEUED ──► SENDING ──► SENT ──► DELIVERED | UNDELIVERED
             │  ▲        │ │
@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from drivers.api import Link, Sim
 
 
 class PartState(StrEnum):
@@ -249,3 +251,34 @@ class Report:
     state: MessageState
     error: str | None
     message: Message
+
+
+class RouteState(StrEnum):
+    """A route in one word."""
+
+    STARTING = "starting"
+    READY = "ready"
+    NO_SERVICE = "no service"
+    PAUSED = "paused"
+    REFUSED = "refused"
+    ABSENT = "absent"
+    NO_SIM = "no SIM"
+    BLOCKED = "needs attention"
+    RETRYING = "retrying"
+    RESTING = "resting"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """A route for people and upstreams. `problem` is one sentence, or None."""
+
+    name: str
+    sim_slot: int | None
+    driver: str
+    state: RouteState
+    problem: str | None
+    sim: Sim | None
+    link: Link | None
+    is_sending: bool
+    is_paused: bool
+    balance: str | None = None

@@ -18,12 +18,11 @@ from agent.clock import iso_utc
 from agent.endpoint import Refusal
 from agent.gateway import Gateway, NoSuchRoute, UpstreamView
 from agent.journal.listing import Filter
-from agent.model import MAX_PRIORITY, MIN_PRIORITY, Job, Message, MessageState, is_ended
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Job, Message, MessageState, RouteView, is_ended
 from agent.operations_pairing import OPERATIONS as PAIRING
 from agent.plan_view import described
 from agent.reload import Outcome
 from agent.request import LONGEST_PAGE, LONGEST_TEXT_CHARACTERS, Answer, Fields, Operation, Refused, Tell
-from agent.route import RouteView
 
 CLI_UPSTREAM = "cli"
 # States in which a message may stand in the queue.

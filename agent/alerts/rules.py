@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from agent.alerts.settings import AlertSettings
 from agent.journal.alerts import Alert, NewAlert
-from agent.route import RouteState
+from agent.model import RouteState
 
 Key = tuple[str, str]
 

@@ -16,8 +16,7 @@ from agent.alerts.settings import AlertSettings
 from agent.clock import iso_utc
 from agent.hooks import Call, problem_of
 from agent.journal.schema import JournalError
-from agent.model import URGENT_PRIORITY, Job
-from agent.route import RouteState
+from agent.model import URGENT_PRIORITY, Job, RouteState
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

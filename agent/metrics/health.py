@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.route import RouteState
+from agent.model import RouteState
 
 # A SIM that rests sends when its turn comes; while two of them change places, none is ready.
 _CAN_SEND = frozenset({RouteState.READY, RouteState.RESTING})

@@ -14,7 +14,7 @@ import agent
 from agent.alerts.settings import KINDS
 from agent.journal import listing, observing
 from agent.metrics.tally import Histogram
-from agent.route import RouteState, RouteView
+from agent.model import RouteState, RouteView
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

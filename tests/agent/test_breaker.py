@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from agent.breaker import FIRST_PARK_S, LONGEST_PARK_S, STREAK, Breaker, Verdict
-from agent.model import Job
-from drivers.api import BalanceRead, IncomingCall, RecoveryStep, RouteRefused, Submitted
+from agent.model import Job, RouteState
+from drivers.api import (
+    BalanceRead,
+    IncomingCall,
+    Link,
+    LinkChanged,
+    RecoveryStep,
+    Registration,
+    RouteRefused,
+    Submitted,
+)
 from tests.agent.fakes import Box, FakeModem
 
 TO = "+4915112345678"
@@ -73,6 +83,22 @@ async def test_a_parked_route_says_why_and_its_messages_may_move(tmp_path: Path)
             await box.gateway.move_stranded()
             await box.until(accepted.message_id, "queued", "sending", "sent")
         await box.until(accepted.message_id, "sent")
+
+
+async def test_why_it_is_parked_is_shown_until_the_park_ends_whatever_the_signal_does(tmp_path: Path) -> None:
+    modem = FakeModem(answers=[RouteRefused("The operator has barred this SIM card.", is_certain=True)])
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        await box.gateway.accept("cli", [Job(TO, "x")])
+        route, changed = box.gateway.routes["a"], asyncio.Event()
+        box.gateway.watch(changed)
+        while route.view().state is not RouteState.REFUSED:
+            await changed.wait()
+            changed.clear()
+        await modem.contexts[-1].emit(LinkChanged(Link(registration=Registration.HOME, signal_dbm=-71)))
+        view = route.view()
+        assert view.link is not None and view.link.signal_dbm == -71
+        assert (view.state, "barred" in (view.problem or "")) == (RouteState.REFUSED, True)
 
 
 async def test_recovery_calls_and_balance_are_history_of_the_route(tmp_path: Path) -> None:

@@ -344,7 +344,7 @@ async def test_validity_ends_what_nobody_sent(tmp_path: Path) -> None:
 async def test_missing_sim_fails_with_a_sentence_or_goes_to_the_fallback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.route._NO_SIM_CERTAIN_S", 0.0)
+    monkeypatch.setattr("agent.standing._NO_SIM_CERTAIN_S", 0.0)
     modems = {
         "a": FakeModem(open_errors=[NoSim("no SIM")] * 9),
         "b": FakeModem(iccid="8949000000000000002", open_errors=[NoSim("no SIM")] * 9),

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.gateway import Gateway
-from agent.model import Job, MessageState
-from agent.route import RouteState, RouteView
+from agent.model import Job, MessageState, RouteState, RouteView
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
 

@@ -11,7 +11,7 @@ from agent.alerts import rules
 from agent.alerts.rules import Facts, RouteFacts, UpstreamFacts
 from agent.alerts.settings import KINDS, AlertSettings
 from agent.journal.alerts import Alert
-from agent.route import RouteState
+from agent.model import RouteState
 
 DAY_MS = 86_400_000
 SETTINGS = AlertSettings(credit_below=5.0)

@@ -14,8 +14,7 @@ import pytest
 
 from agent.gateway import Gateway
 from agent.journal.listing import Filter
-from agent.model import Job, MessageState
-from agent.route import RouteState
+from agent.model import Job, MessageState, RouteState
 from drivers.api import Event
 from drivers.at.turns import Member, Turn, Turns
 from drivers.simulator.personalities import PERSONALITIES

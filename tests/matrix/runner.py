@@ -12,8 +12,7 @@ from typing import Any
 
 from agent.gateway import Gateway
 from agent.journal.listing import Filter
-from agent.model import Job, MessageState
-from agent.route import RouteState
+from agent.model import Job, MessageState, RouteState
 from drivers.simulator.control import ControlError
 from drivers.simulator.process import SimulatorError, SimulatorProcess
 from tests import own_gateway

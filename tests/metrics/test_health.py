@@ -6,7 +6,7 @@ import pytest
 
 from agent.metrics.health import RouteFact, UpstreamFact, reasons
 from agent.metrics.monitor import Question, is_this_machine
-from agent.route import RouteState
+from agent.model import RouteState
 
 UP = RouteFact("sim0", RouteState.READY, None)
 DOWN = RouteFact("sim1", RouteState.ABSENT, "/dev/ttyUSB2 is not there.")

@@ -10,9 +10,8 @@ from typing import Any
 import jinja2
 import pytest
 
-from agent.gateway import RouteView
 from agent.inbox import Inbox
-from agent.route import RouteState
+from agent.model import RouteState, RouteView
 from agent.upstreams.mqtt import home_assistant, words
 from drivers.api import InboundPart, IncomingCall, Link, Registration, Sim
 from drivers.mqtt import payloads
@@ -87,10 +86,6 @@ def test_templates_find_what_the_state_has(view: RouteView, signal: str) -> None
     assert values["state"] in components["state"]["options"]
     assert values["registration"] in (*components["registration"]["options"], "None")
     assert values["problem"] == ("OFF" if view.problem is None else "ON")
-
-
-def test_every_state_of_a_route_is_an_option() -> None:
-    assert set(home_assistant.ROUTE_STATES) == {state.value for state in RouteState}
 
 
 @pytest.mark.parametrize("text", ['He said: "no" & <left>', "ä 😀\nline", "12:30 o'clock", "{{ value }}"])

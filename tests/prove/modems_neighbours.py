@@ -8,8 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from agent.gateway import Gateway
-from agent.model import Job
-from agent.route import RouteState
+from agent.model import Job, RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests.matrix.runner import gateway_on, until
 from tests.prove.measured import Figures

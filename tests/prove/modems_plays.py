@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.route import RouteState
+from agent.model import RouteState
 from drivers.at.ports import Roots
 from drivers.simulator.process import SimulatorProcess
 from tests.doctor import trees

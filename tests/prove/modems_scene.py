@@ -11,8 +11,7 @@ from typing import Any
 
 from agent.gateway import Gateway
 from agent.journal.listing import Filter
-from agent.model import Job, MessageState
-from agent.route import RouteState, RouteView
+from agent.model import Job, MessageState, RouteState, RouteView
 from drivers.at.driver import AtDriver
 from drivers.at.ports import Roots
 from drivers.simulator.control import Control

@@ -20,9 +20,8 @@ from agent.gateway import Gateway
 from agent.journal import copying
 from agent.journal.schema import connect_writer
 from agent.journal.store import Journal
-from agent.model import Job
+from agent.model import Job, RouteState
 from agent.retention import Retention
-from agent.route import RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
 from tests.prove.measured import Figures

@@ -14,8 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.gateway import Gateway
-from agent.model import Job
-from agent.route import RouteState
+from agent.model import Job, RouteState
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
 from tests.clocks import SetClock

@@ -13,7 +13,7 @@ from agent.accounts import Caller
 from agent.journal import browsing, charts
 from agent.journal.browsing import NEWEST, Shown
 from agent.journal.schema import connect_writer
-from agent.model import MessageState
+from agent.model import MessageState, RouteState
 from agent.upstreams.local.ui import reading, words
 from agent.upstreams.local.ui.reading import Reading
 from drivers.api import PlannedPart
@@ -200,7 +200,5 @@ def test_a_route_with_tables_counts_as_it_will_send() -> None:
 
 def test_every_state_has_a_word() -> None:
     assert set(words.MESSAGE_WORDS) == set(MessageState)
-    from agent.route import RouteState
-
-    assert set(words.ROUTE_WORDS) == {state.value for state in RouteState}
+    assert set(words.ROUTE_WORDS) == set(RouteState)
     assert {state for states in words.GROUPS.values() for state in states} == set(MessageState)

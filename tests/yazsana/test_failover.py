@@ -13,8 +13,8 @@ import pytest
 from agent.assembly import open_routes_of
 from agent.config import RouteConfig, RouteSettings, parse
 from agent.inbox import Inbox
-from agent.model import Job
-from agent.route import Route, RouteState
+from agent.model import Job, RouteState
+from agent.route import Route
 from drivers.api import NoSim, PortAbsent
 from drivers.settings import Secret
 from drivers.yazsana.driver import YazsanaDriver
@@ -191,7 +191,7 @@ async def test_a_service_without_credit_hands_over_to_its_fallback(tmp_path: Pat
 async def test_a_text_that_no_fallback_can_carry_fails_where_there_is_no_sim(
     tmp_path: Path, server: YazsanaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.route._NO_SIM_CERTAIN_S", 0.0)
+    monkeypatch.setattr("agent.standing._NO_SIM_CERTAIN_S", 0.0)
     async with Box(
         tmp_path, {"a": FakeModem(open_errors=[NoSim("no SIM")] * 100)}, routes={"a": {"fallback": "bob"}}
     ) as box:

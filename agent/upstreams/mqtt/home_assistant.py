@@ -14,17 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import agent
-from agent.gateway import RouteView
+from agent.model import RouteState, RouteView
 from drivers.api import Registration
 from drivers.mqtt.topics import OFFLINE, ONLINE, Topics
 
 SMS_EVENTS = ("text", "data", "wap_push", "mms")
 CALL_EVENTS = ("ringing", "rejected")
-# By the value of agent.route.RouteState, which upstreams do not see.
-ROUTE_STATES = (
-    "starting", "ready", "no service", "paused", "refused", "absent", "no SIM", "needs attention", "retrying",
-    "resting",
-)  # fmt: skip
 
 _NOT_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _MESSAGES = "messages"
@@ -117,7 +112,7 @@ def _sensors(own: Topics, name: str) -> dict[str, dict[str, Any]]:
     diagnostic = {"entity_category": "diagnostic"}
     counted = {"unit_of_measurement": _MESSAGES, "state_class": "total_increasing"}
     return {
-        "state": sensor("state", name="State", device_class="enum", options=list(ROUTE_STATES)),
+        "state": sensor("state", name="State", device_class="enum", options=[state.value for state in RouteState]),
         "problem": {
             "platform": "binary_sensor", "name": "Problem", "device_class": "problem", **diagnostic,
             "state_topic": own.route_state(name),

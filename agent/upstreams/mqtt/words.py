@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from agent.clock import iso_utc
-from agent.gateway import RouteView
-from agent.model import Job, Message, MessageState, Report
+from agent.model import Job, Message, MessageState, Report, RouteState, RouteView
 from drivers.api import Link
 from drivers.mqtt.payloads import Capacity, InboxMessage, JobOrder, JobStatus, Status
 
@@ -15,8 +14,6 @@ RELEASED = "released to whoever sent it"
 """Why a job is cancelled that was asked back before it was tried."""
 CANCELLED = "cancelled by whoever sent it"
 
-_READY = "ready"
-"""Of agent.route.RouteState, which upstreams do not see."""
 _OWN = "~"
 """Begins the ids of jobs that came without one; never those of a sender (`is_senders`)."""
 
@@ -164,4 +161,4 @@ def capacity(
 
 def ready_routes(views: Sequence[RouteView]) -> tuple[str, ...]:
     """Those that can send now."""
-    return tuple(view.name for view in views if view.state.value == _READY)
+    return tuple(view.name for view in views if view.state is RouteState.READY)

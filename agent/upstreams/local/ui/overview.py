@@ -86,7 +86,7 @@ async def _routes(site: Site, visit: Visit, queued: dict[str, int]) -> list[Rout
             RouteCard(
                 name=view.name,
                 slot=view.sim_slot,
-                word=words.ROUTE_WORDS.get(view.state.value, Word("quiet", view.state.value.capitalize())),
+                word=words.ROUTE_WORDS[view.state],
                 problem=view.problem,
                 operator=None if link is None else link.operator,
                 number=None if sim is None else sim.number,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from agent.model import Event, MessageKind, MessageState
+from agent.model import Event, MessageKind, MessageState, RouteState
 from drivers.api import PlannedPart
 from drivers.sms import EncodeError, is_gsm7, segment
 
@@ -31,18 +31,17 @@ MESSAGE_WORDS = {
     MessageState.CANCELLED: Word("quiet", "Cancelled"),
     MessageState.RECEIVED: Word("quiet", "Received"),
 }
-# By the value of agent.route.RouteState, which upstreams do not see.
 ROUTE_WORDS = {
-    "ready": Word("good", "Ready"),
-    "starting": Word("busy", "Starting"),
-    "retrying": Word("busy", "Trying again"),
-    "no service": Word("warn", "No network"),
-    "resting": Word("quiet", "Resting: another SIM's turn"),
-    "paused": Word("warn", "Paused"),
-    "refused": Word("bad", "Refused by the network"),
-    "absent": Word("bad", "Modem not found"),
-    "no SIM": Word("bad", "No SIM"),
-    "needs attention": Word("bad", "Needs attention"),
+    RouteState.READY: Word("good", "Ready"),
+    RouteState.STARTING: Word("busy", "Starting"),
+    RouteState.RETRYING: Word("busy", "Trying again"),
+    RouteState.NO_SERVICE: Word("warn", "No network"),
+    RouteState.RESTING: Word("quiet", "Resting: another SIM's turn"),
+    RouteState.PAUSED: Word("warn", "Paused"),
+    RouteState.REFUSED: Word("bad", "Refused by the network"),
+    RouteState.ABSENT: Word("bad", "Modem not found"),
+    RouteState.NO_SIM: Word("bad", "No SIM"),
+    RouteState.BLOCKED: Word("bad", "Needs attention"),
 }
 KIND_WORDS = {
     MessageKind.TEXT: "Text",
