@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench import machine, report, sections
-from bench.contender import NotInTime
-from bench.sections import Measurement
+from bench.measurement import Cell, matching
 
 RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench" / "results.json"
 
@@ -29,25 +27,26 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only measurements whose name has this in it")
     parser.add_argument("--short", action="store_true", help="fewer samples: to see whether it works")
     options = parser.parse_args()
+    if find_spec("matplotlib") is None:
+        # Now, and not after half an hour.
+        parser.error("the plots need matplotlib: `make bench` installs it, or pip install '.[bench]'")
     results = saved()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     for section in options.only or list(sections.SECTIONS):
-        make = sections.SECTIONS[section]
         if not options.match:
             results[section] = {}
-        for number in range(options.rounds):
-            for one in _matching(make(short=options.short), options.match):
-                if number >= one.most_rounds:
-                    continue
-                print(
-                    f"{section}, round {number + 1} of {min(options.rounds, one.most_rounds)}: {one.name}", flush=True
-                )
-                _note(results, section, one, _run(one.measure), is_first=number == 0)
-                RESULTS.write_text(json.dumps(results, indent=1))
+        section_began = time.monotonic()
+        _measure(results, section, options, began)
+        if not options.match:
+            results.setdefault("took_s", {})[section] = round(time.monotonic() - section_began)
+    results["is_short"] = options.short or options.rounds < 3
     results["machine"] = machine.describe()
     results["when"] = time.strftime("%Y-%m-%d")
-    RESULTS.write_text(json.dumps(results, indent=1))
+    _save(results)
     report.write(results)
+    for section, took_s in results.get("took_s", {}).items():
+        print(f"{section}: {took_s / 60:.1f} min")
 
 
 def saved() -> dict[str, Any]:
@@ -56,34 +55,29 @@ def saved() -> dict[str, Any]:
     return results
 
 
-def _matching(measurements: Iterator[Measurement], match: str) -> Iterator[Measurement]:
-    return (one for one in measurements if match in one.name)
+def _measure(results: dict[str, Any], section: str, options: argparse.Namespace, began: float) -> None:
+    for number in range(options.rounds):
+        todo = matching(sections.SECTIONS[section](short=options.short), options.match)
+        todo = [one for one in todo if number < one.most_rounds]
+        for place, one in enumerate(todo, start=1):
+            minutes, seconds = divmod(int(time.monotonic() - began), 60)
+            where = f"{section}, round {number + 1} of {options.rounds}, {place} of {len(todo)}"
+            print(f"[{minutes}:{seconds:02d}] {where}: {one.name}", flush=True)
+            for cell in one.run():
+                print(f"  {cell.contender}: {cell.case}: {cell.result}", flush=True)
+                _note(results, section, cell, is_first=number == 0)
+            _save(results)
 
 
-def _run(measure: Callable[[], Any]) -> Any:
-    """What was measured as JSON; a sentence where it did not come to an end."""
-    try:
-        result = measure()
-    except NotInTime as error:
-        print(f"  {error}", flush=True)
-        return {"failed": str(error)}
-    if is_dataclass(result) and not isinstance(result, type):
-        result = asdict(result)
-    print(f"  {result}", flush=True)
-    return result
-
-
-def _note(results: dict[str, Any], section: str, one: Measurement, result: Any, *, is_first: bool) -> None:
-    rows = results.setdefault(section, {}).setdefault(one.contender, {})
+def _note(results: dict[str, Any], section: str, cell: Cell, *, is_first: bool) -> None:
+    rows = results.setdefault(section, {}).setdefault(cell.contender, {})
     if is_first:
-        rows[one.case] = []
-    if isinstance(result, dict) and all(isinstance(value, dict) for value in result.values()) and result:
-        # Several cases that were measured side by side.
-        rows.pop(one.case, None)
-        for case, value in result.items():
-            rows[case] = [value] if is_first else [*rows.get(case, []), value]
-    else:
-        rows[one.case].append(result)
+        rows[cell.case] = []
+    rows.setdefault(cell.case, []).append(cell.result)
+
+
+def _save(results: dict[str, Any]) -> None:
+    RESULTS.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

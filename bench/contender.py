@@ -33,6 +33,8 @@ class Contender:
 
     name = ""
     most_modems = 1
+    inbound_poll_s = 0.002
+    """How often `inbound` may be asked without disturbing what is measured."""
     keeps_messages = False
     """Whether messages can be queued while it does not run."""
 

@@ -69,7 +69,7 @@ def idle_in(contender: Contender, samples: int) -> Result:
     """From the network's delivery to the user's side."""
     waits = []
     dice = random.Random(samples)
-    count = contender.inbound
+    count, poll_s = contender.inbound, contender.inbound_poll_s
     with scene(contender, "--radio-time", str(_RADIO_S)) as stage:
         _warm_up(stage)
         before = count()
@@ -77,7 +77,7 @@ def idle_in(contender: Contender, samples: int) -> Result:
             time.sleep(0.2 + dice.random() * 0.3)
             sent = time.monotonic()
             stage.modem.control.deliver("+491701234567", f"inbound {number}")
-            wait_until("the inbound message", lambda wanted=before + number: count() > wanted, 90, 0.002)
+            wait_until("the inbound message", lambda wanted=before + number: count() > wanted, 90, poll_s)
             waits.append((contender.inbound_at(before + number) or time.monotonic()) - sent)
     return _result(waits)
 

@@ -59,7 +59,7 @@ def _own_cases() -> list[Case]:
     for radio_s, messages in ((0.05, 120), (1.0, 8), (3.0, 3)):
         for parts in (1, 3):
             for reports in ("off", "direct", "stored"):
-                cases.append(Case(radio_s, 1, parts, reports, max(2, messages // parts)))
+                cases.append(Case(radio_s, 1, parts, reports, max(1, messages // parts)))
     for modems in (4, 16):
         cases += [
             Case(0.05, modems, 1, "off", 60 * modems),
@@ -72,15 +72,23 @@ def _own_cases() -> list[Case]:
 
 
 OWN = tuple(_own_cases())
+PROMISED = tuple(
+    case
+    for case in OWN
+    if case.parts == 1
+    and case.reports == "off"
+    and (case.modems, case.radio_s) in ((1, 0.0), (1, 0.05), (1, 1.0), (16, 0.0), (16, 1.0))
+)
+"""What a target is about."""
 
-# What the others are asked, each as many messages as it manages in about ten seconds.
+# What the others are asked, each as many messages as it manages in about five seconds.
 COMPARED = (0.0, 0.05, 1.0)
 
 
 def compared(radio_s: float, messages_per_s: float) -> Case:
     """One modem, single parts, no reports."""
     rate = messages_per_s if radio_s == 0 else min(messages_per_s, 1 / radio_s)
-    return Case(radio_s, 1, 1, "off", max(6, min(2000, round(8 * rate))))
+    return Case(radio_s, 1, 1, "off", max(5, min(2000, round(5 * rate))))
 
 
 FLEET = Case(1.0, 16, 1, "off", 8 * 16)

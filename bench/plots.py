@@ -41,7 +41,7 @@ def draw(results: Mapping[str, Any], directory: Path) -> None:
             directory / "recovery.svg",
             recovery,
             faults,
-            "until it sends again, s (no bar: not within 5 minutes)",
+            "until it sends again, s (no bar: not within 2 minutes)",
             is_log=True,
         )
 

@@ -15,11 +15,11 @@ _AWAY_S = 10.0
 _HANG_S = 60.0
 _BOOT_S = 3.0
 _RADIO_S = 0.5
-_PATIENCE_S = 300.0
+_PATIENCE_S = 120.0
 
 
 def measure(contender: Contender, fault: str) -> float:
-    """Seconds from the modem's return to the next submit. Raises: NotInTime after 5 minutes."""
+    """Seconds from the modem's return to the next submit. Raises: NotInTime after 2 minutes."""
     with scene(contender, "--radio-time", str(_RADIO_S), "--boot-time", str(_BOOT_S)) as stage:
         contender.queue([text(0, 1)] * 40)
         stage.wait_for_answers(3, 120)

@@ -37,5 +37,5 @@ def test_the_report_says_what_was_measured_and_what_was_not(tmp_path: Path, monk
 
 
 def test_a_missed_target_is_shown_as_missed() -> None:
-    results = {"growth": {"pull": {"0": [{"ms": 2.0}], "1,000,000": [{"ms": 3.0}]}}}
+    results = {"growth": {"pull": {"0": [{"ms": 2.0, "ratio": 1.0}], "1,000,000": [{"ms": 3.1, "ratio": 1.5}]}}}
     assert ("pull at 1,000,000 messages, times the cost at none", "≤ 1.2", "1.50", False) in targets.rows(results)

@@ -66,6 +66,11 @@ class Person:
         with self._lock:
             return [payload for _, name, payload, _ in self._heard if name in (topic, f"{self.base}/{topic}")]
 
+    def heard_at(self, topic: str) -> list[float]:
+        """When each of them came, CLOCK_MONOTONIC seconds."""
+        with self._lock:
+            return [at for at, name, _, _ in self._heard if name in (topic, f"{self.base}/{topic}")]
+
     def heard(self, topic: str) -> list[dict[str, Any]]:
         """The same, read as JSON; each is read once."""
         read = self._read.setdefault(topic, [])
