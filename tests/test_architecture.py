@@ -61,6 +61,12 @@ def test_the_agent_uses_only_the_codec_and_the_contract_of_drivers() -> None:
     assert _offences(mqtt, lambda name: is_wrong(name, *allowed, *road)) == []
 
 
+def test_the_contract_is_imported_as_one() -> None:
+    paths = [path for top in ("agent", "drivers") for path in _files(top) if path.parent.name != "api"]
+    pieces = tuple(f"drivers.api.{path.stem}" for path in _files("drivers/api"))
+    assert len(pieces) > 1 and _offences(paths, lambda name: _is_in(name, *pieces)) == []
+
+
 def test_the_codec_imports_nothing_of_ours_but_itself() -> None:
     wrong = _offences(
         _files("drivers/sms"),

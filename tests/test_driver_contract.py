@@ -1,4 +1,4 @@
-"""What every registered driver owes the agent (drivers/api.py), whatever it drives."""
+"""What every registered driver owes the agent (drivers/api), whatever it drives."""
 
 from __future__ import annotations
 
