@@ -29,7 +29,7 @@ from agent.outbox import Outbox
 from agent.sending import Sending
 from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.standing import Standing
-from agent.supervise import backoff_s
+from agent.supervise import backoff_s, raise_if_cancelled
 from agent.unknowns import Unknowns
 from drivers.api import (
     Attended,
@@ -271,6 +271,7 @@ class Route:
                 failures += 1
                 self._down(RouteState.RETRYING, str(error))
                 wait_s = backoff_s(failures, longest_s=_LONGEST_OPEN_WAIT_S)
+            raise_if_cancelled()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()

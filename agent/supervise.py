@@ -27,6 +27,17 @@ def backoff_s(failures: int, *, first_s: float = _FIRST_WAIT_S, longest_s: float
     return float(min(longest_s, first_s * 2 ** min(failures - 1, 16)) * random.uniform(0.8, 1.2))
 
 
+def raise_if_cancelled() -> None:
+    """Raises: CancelledError, where the running task was cancelled and something took that from it.
+
+    In CPython 3.11 a TaskGroup does: a fault of a child in the same moment hides the cancellation. Whoever goes on
+    after a fault of others calls this, or never ends.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def keep_running(
     name: str, run: Callable[[], Awaitable[None]], *, on_fault: Callable[[str], None] | None = None
 ) -> None:
@@ -44,6 +55,7 @@ async def keep_running(
                 _log.warning("piece_failed", piece=name, error=problem)
             else:
                 _log.error("piece_failed", piece=name, error=problem, exc_info=error)
+        raise_if_cancelled()
         if on_fault is not None:
             on_fault(problem)
         failures = 1 if loop.time() - started > _HEALTHY_S else failures + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -401,6 +402,23 @@ async def test_stop_waits_for_the_part_in_flight_and_records_it(tmp_path: Path) 
         await box.gateway.routes["a"].drain()
         assert await box.state(first.message_id) == "sent"
         assert await box.state(second.message_id) == "queued"
+
+
+async def test_a_route_whose_link_is_lost_in_the_moment_it_is_stopped_stops(tmp_path: Path) -> None:
+    watched = asyncio.Event()
+
+    class Link(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            watched.set()
+            return await super().wait()
+
+    modem = FakeModem(lost=Link())
+    async with Box(tmp_path, {"a": modem}) as box:
+        box.start()
+        await asyncio.wait_for(watched.wait(), 10)
+        modem.lost.set()
+        await asyncio.wait_for(box.stop(), 10)
+    assert len(modem.contexts) == 1
 
 
 async def test_rate_per_minute_holds_the_route(tmp_path: Path) -> None:
