@@ -17,10 +17,10 @@ from typing import TypeVar
 
 from agent.clients import Clients
 from agent.clock import Clock
-from agent.journal import accounts, billing, inbound, messages
+from agent.journal import acceptance, accounts, billing, inbound
+from agent.journal.acceptance import Acceptance, Idempotency
 from agent.journal.accounts import Account, Contact, Device, EmailTaken, Token
 from agent.journal.billing import Bill, Item, NotEnoughCredit, Sending, SendingFilter, Tally
-from agent.journal.messages import Acceptance, Idempotency
 from agent.journal.schema import JournalError
 from agent.journal.store import REPORT_PATIENCE_S, Journal
 from agent.model import MessageState
@@ -202,7 +202,7 @@ class Accounts:
 
     async def replay(self, idempotency: Idempotency) -> list[Acceptance] | None:
         """What was answered to an Idempotency-Key before. Raises: IdempotencyConflict."""
-        return await self._journal.read(lambda con: messages.replayed(con, idempotency))
+        return await self._journal.read(lambda con: acceptance.replayed(con, idempotency))
 
     async def blank_inbound(self, message_id: int, told: str) -> None:
         """The account keeps no inbound: blank the text, unless an upstream other than `told` still waits for it."""

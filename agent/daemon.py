@@ -19,7 +19,7 @@ from agent.clock import Clock
 from agent.config import Config
 from agent.control import ControlServer
 from agent.gateway import Gateway
-from agent.journal import damage, dispatch
+from agent.journal import damage, dispatch, outcomes
 from agent.journal.damage import JournalDamaged
 from agent.journal.store import Journal
 from agent.masking import show_numbers
@@ -116,7 +116,7 @@ async def _assembled(config: Config, journal: Journal, clock: Clock) -> tuple[Ga
 
     def settle(con: Any) -> int:
         dispatch.rebase(con, now)
-        return dispatch.settle_leftovers(con, now)
+        return outcomes.settle_leftovers(con, now)
 
     leftovers = await journal.write(settle)
     if leftovers:

@@ -27,12 +27,12 @@ from agent.facts import Facts
 from agent.failover import Failover
 from agent.feed import Feed
 from agent.hooks import Hooks
-from agent.journal import feeds, listing, messages, observing, routing, upstream_pace, waiting
+from agent.journal import acceptance, feeds, listing, messages, observing, routing, upstream_pace, waiting
+from agent.journal.acceptance import Acceptance, Idempotency, PreparedJob
 from agent.journal.billing import Bill
 from agent.journal.dispatch import RouteCall
 from agent.journal.feeds import UpstreamRow
 from agent.journal.listing import Bundle, DayFigures, Filter, Known, Page
-from agent.journal.messages import Acceptance, Idempotency, PreparedJob
 from agent.journal.schema import JournalError
 from agent.journal.store import Journal, JournalFull
 from agent.journal.upstream_pace import Pace
@@ -169,7 +169,7 @@ class Gateway:
     async def forestall(self, upstream: str, remote_id: str, *, why: str) -> bool:
         """Cancel what has not come yet: the id is known as cancelled from now on. False where it is known already."""
         return await self.journal.write(
-            lambda con: messages.forestall(con, upstream, remote_id, self.clock.now(), why=why)
+            lambda con: acceptance.forestall(con, upstream, remote_id, self.clock.now(), why=why)
         )
 
     async def resend(self, message_id: int) -> Acceptance | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from agent.clock import Clock
-from agent.journal import dispatch, evidence, inbound, routing
+from agent.journal import evidence, inbound, outcomes, routing
 from agent.journal.store import Journal
 from agent.masking import masked
 from drivers.api import (
@@ -84,6 +84,6 @@ class Inbox:
 
     async def _take_late(self, route: str, late: LateOutcome) -> None:
         """An answer that was still in the line: it settles the newest unknown attempt of that SIM."""
-        if await self._journal.write(lambda con: dispatch.settle_late(con, route, late, self._clock.now())):
+        if await self._journal.write(lambda con: outcomes.settle_late(con, route, late, self._clock.now())):
             _log.info("late_answer_settled", route=route)
             self._wake_routes()

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 from agent.clock import Clock
-from agent.journal import dispatch, messages
+from agent.journal import acceptance, dispatch, outcomes
+from agent.journal.acceptance import Acceptance, Idempotency, PreparedJob
 from agent.journal.billing import Bill
 from agent.journal.choosing import Turns
-from agent.journal.dispatch import Claim, Finished, Nothing, RouteCall
-from agent.journal.messages import Acceptance, Idempotency, PreparedJob
+from agent.journal.dispatch import Claim, Nothing, RouteCall
+from agent.journal.outcomes import Finished
 from agent.journal.store import Journal, landed
 
 # A check of the server's pending list that is slower than this does not hold up the send (SEEDS section 1).
@@ -78,7 +79,7 @@ class Outbox:
 
     async def record(self, finished: Finished) -> None:
         """Write an outcome down without asking for more; durable when it returns."""
-        await self._journal.write(lambda con: dispatch.finish(con, finished, self._clock.now()))
+        await self._journal.write(lambda con: outcomes.finish(con, finished, self._clock.now()))
         self._committed()
         self.wake()
 
@@ -97,7 +98,7 @@ class Outbox:
 
         def run(con: sqlite3.Connection) -> tuple[list[Acceptance], dict[str, Claim]]:
             now = self._clock.now()
-            accepted = messages.accept(con, upstream, jobs, now, idempotency, bill=bill)
+            accepted = acceptance.accept(con, upstream, jobs, now, idempotency, bill=bill)
             claims: dict[str, Claim] = {}
             for name, waiting in idle.items():
                 found = dispatch.claim(con, waiting.call(), now, self._turns)
@@ -126,12 +127,12 @@ class Outbox:
             if not waiting.handed.done():
                 waiting.handed.set_result(None if claim is None else (claim, durable))
             elif claim is not None:
-                self._journal.begin(partial(dispatch.give_back, attempt_id=claim.attempt_id, now=self._clock.now()))
+                self._journal.begin(partial(outcomes.give_back, attempt_id=claim.attempt_id, now=self._clock.now()))
         self.wake()
 
     async def give_back(self, claim: Claim) -> None:
         """A claimed part that certainly was not submitted goes back into the queue."""
-        await self._journal.write(lambda con: dispatch.give_back(con, claim.attempt_id, self._clock.now()))
+        await self._journal.write(lambda con: outcomes.give_back(con, claim.attempt_id, self._clock.now()))
         self.wake()
 
     def wake(self) -> None:
@@ -148,7 +149,7 @@ class Outbox:
         def run(con: sqlite3.Connection) -> Claim | Nothing:
             now = self._clock.now()
             if finished is not None:
-                dispatch.finish(con, finished, now)
+                outcomes.finish(con, finished, now)
             return dispatch.claim(con, call(), now, self._turns)
 
         found, durable = await self._journal.write_early(run)

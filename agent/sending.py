@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from agent.breaker import Breaker, Verdict
-from agent.journal.dispatch import Claim, Finished, RouteCall
+from agent.journal.dispatch import Claim, RouteCall
+from agent.journal.outcomes import Finished
 from agent.journal.store import landed
 from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox

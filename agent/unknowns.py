@@ -12,8 +12,8 @@ import structlog
 
 from agent.clock import Clock
 from agent.config import AgentSettings
-from agent.journal import dispatch, evidence
-from agent.journal.dispatch import Finished
+from agent.journal import evidence, outcomes
+from agent.journal.outcomes import Finished
 from agent.journal.store import Journal
 from agent.outbox import Outbox
 from agent.watch import Watch
@@ -47,7 +47,7 @@ class Unknowns:
 
     async def before_opening(self) -> bool:
         """Settle what the last session left behind. Returns whether an outcome is still open."""
-        count = await self._journal.write(lambda con: dispatch.settle_leftovers(con, self._clock.now(), self._route))
+        count = await self._journal.write(lambda con: outcomes.settle_leftovers(con, self._clock.now(), self._route))
         if count:
             self._committed()
         has_leftover = await self._journal.read(lambda con: evidence.has_leftover(con, self._route))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent.model import MessageState
 
 if TYPE_CHECKING:
-    from agent.journal.messages import Acceptance
+    from agent.journal.acceptance import Acceptance
 
 MICRO = 1_000_000
 

@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.config import AgentSettings, RouteConfig, RouteSettings
 from agent.gateway import Gateway
 from agent.inbox import Inbox
-from agent.journal import dispatch, routing
+from agent.journal import dispatch, outcomes, routing
 from agent.journal.store import Journal
 from agent.route import Route
 from drivers.api import (
@@ -178,7 +178,7 @@ class Box:
 
         def settle(con: Any) -> None:
             dispatch.rebase(con, now)
-            dispatch.settle_leftovers(con, now)
+            outcomes.settle_leftovers(con, now)
 
         await self.journal.write(settle)
         self.gateway = Gateway(self.settings, self.journal, self.clock)

@@ -11,7 +11,7 @@ import pytest
 
 from agent.clock import Clock
 from agent.config import RetentionSettings
-from agent.journal import feeds, messages, retention
+from agent.journal import acceptance, feeds, messages, retention
 from agent.journal.store import Journal
 from agent.model import Job
 from agent.retention import Retention
@@ -101,8 +101,8 @@ async def test_what_hangs_on_a_message_goes_with_it_and_its_remote_id_stays_know
         return counts, tuple(con.execute("SELECT message_id, state FROM remote_key").fetchone())
 
     assert await journal.read(look) == ([0, 0, 0, 0], (None, "delivered"))
-    listed_again = messages.PreparedJob(Job("+491", "x", remote_id="r0"), "+491", "", (PlannedPart("text", b""),))
-    (again,) = await journal.write(lambda con: messages.accept(con, "srv", [listed_again], clock.now()))
+    listed_again = acceptance.PreparedJob(Job("+491", "x", remote_id="r0"), "+491", "", (PlannedPart("text", b""),))
+    (again,) = await journal.write(lambda con: acceptance.accept(con, "srv", [listed_again], clock.now()))
     assert (again.is_new, again.state) == (False, "delivered")
     assert await left(journal) == []
 

@@ -14,7 +14,7 @@ from itertools import groupby
 import structlog
 
 from agent.gateway import Gateway
-from agent.journal.messages import Acceptance
+from agent.journal.acceptance import Acceptance
 from agent.journal.store import JournalFull
 from agent.model import Job
 from agent.upstreams.mqtt import words

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from agent import numbers
 from agent.accounts import Caller
-from agent.journal.messages import Acceptance, Idempotency, IdempotencyConflict
+from agent.journal.acceptance import Acceptance, Idempotency, IdempotencyConflict
 from agent.model import Job, Message, MessageState
 from agent.upstreams.local import answers
 from agent.upstreams.local.answers import Refused

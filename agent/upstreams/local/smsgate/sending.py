@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent import numbers
-from agent.journal.messages import Acceptance, Idempotency, IdempotencyConflict
+from agent.journal.acceptance import Acceptance, Idempotency, IdempotencyConflict
 from agent.model import Job
 from agent.upstreams.local import answers
 from agent.upstreams.local.answers import Refused

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 
 from agent import numbers
 from agent.accounts import Caller
-from agent.journal.messages import Idempotency, IdempotencyConflict
+from agent.journal.acceptance import Idempotency, IdempotencyConflict
 from agent.model import Job
 from agent.upstreams.local.devices import NoActiveDevice, NoSuchDevice
 from agent.upstreams.local.ui import words

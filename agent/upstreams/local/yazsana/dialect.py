@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from agent.accounts import Bill, Caller, NotEnoughCredit, SendingFilter
 from agent.clock import parse_iso_utc
-from agent.journal.messages import Idempotency, IdempotencyConflict
+from agent.journal.acceptance import Idempotency, IdempotencyConflict
 from agent.model import Job
 from agent.upstreams.local import answers, credit
 from agent.upstreams.local.answers import Refused
