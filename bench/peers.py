@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from bench.contender import Contender, recipient
+from tests import debian
 
 _ROOT = Path(__file__).resolve().parents[1]
-_UNPACK = _ROOT / "tests" / "simulator" / "judges.sh"
 _LIBRARY = "python-gsmmodem-new==0.13.0"
 _PROGRAM = Path(__file__).with_name("library_program.py")
 
@@ -60,13 +60,6 @@ memory_start = 1
 """
 
 
-@cache
-def unpacked() -> Path:
-    """The tree with both Debian programs; downloads it the first time. Raises: CalledProcessError."""
-    run = subprocess.run(["sh", str(_UNPACK)], capture_output=True, text=True, check=True)
-    return Path(run.stdout.strip())
-
-
 class _Spooling(Contender):
     """A program that takes and gives files."""
 
@@ -75,8 +68,7 @@ class _Spooling(Contender):
     incoming = ""
 
     def environment(self) -> Mapping[str, str]:
-        libraries = sorted({str(path.parent) for path in unpacked().rglob("lib*.so*")})
-        return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+        return debian.environment(debian.judges())
 
     def inbound(self) -> int:
         return sum(1 for _ in (self.directory / self.incoming).iterdir())
@@ -107,7 +99,7 @@ class Gammu(_Spooling):
         (directory / "configuration").write_text(_GAMMU.format(port=ports[0], spool=directory, more=more))
 
     def command(self) -> list[str]:
-        return [str(unpacked() / "usr/bin/gammu-smsd"), "-c", str(self.directory / "configuration")]
+        return [str(debian.judges() / "usr/bin/gammu-smsd"), "-c", str(self.directory / "configuration")]
 
     def queue(self, texts: Sequence[str], *, first: int = 0) -> None:
         for number, text in enumerate(texts, start=first):
@@ -144,7 +136,7 @@ class Smstools(_Spooling):
 
     def command(self) -> list[str]:
         files = ["-p", str(self.directory / "pid"), "-i", str(self.directory / "information")]
-        return [str(unpacked() / "usr/sbin/smsd"), "-t", "-c", str(self.directory / "configuration"), *files]
+        return [str(debian.judges() / "usr/sbin/smsd"), "-t", "-c", str(self.directory / "configuration"), *files]
 
     def queue(self, texts: Sequence[str], *, first: int = 0) -> None:
         report = "Report: yes\n" if self._report else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 from urllib.parse import urlsplit
 
 from drivers.mqtt import topics
 from drivers.mqtt.topics import NotALevel
-from drivers.settings import Check
+from drivers.settings import Check, Secret
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 _SCHEMES = {"mqtt": PLAIN_PORT, "mqtts": TLS_PORT}
@@ -55,13 +55,32 @@ Levels = Annotated[str, Check(_levels)]
 PemFile = Annotated[Path | None, Check(_readable_file)]
 
 
-def check_security(*, url: str, tls_files: bool, cert: bool, key: bool, password: bool, username: bool) -> None:
+class BrokerKeys(Protocol):
+    """The keys by which a driver or an upstream is let in by a broker."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def password(self) -> Secret | None: ...
+    @property
+    def password_file(self) -> Path | None: ...
+    @property
+    def ca_file(self) -> Path | None: ...
+    @property
+    def cert_file(self) -> Path | None: ...
+    @property
+    def key_file(self) -> Path | None: ...
+
+
+def check_security(keys: BrokerKeys) -> None:
     """Whether the keys of one broker that are given fit together. Raises: ValueError with what to change."""
-    if key and not cert:
+    if keys.key_file is not None and keys.cert_file is None:
         raise ValueError("key_file is the key of a certificate; give that as cert_file")
-    if tls_files and not is_tls(url):
+    if (keys.ca_file is not None or keys.cert_file is not None) and not is_tls(keys.url):
         raise ValueError('ca_file and cert_file are for TLS; begin url with "mqtts://"')
-    if password and not username:
+    if (keys.password is not None or keys.password_file is not None) and keys.username is None:
         raise ValueError("a password needs a username beside it")
 
 

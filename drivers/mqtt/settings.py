@@ -39,14 +39,7 @@ class PoolSettings:
     inbound: bool = True
 
     def __post_init__(self) -> None:
-        check_security(
-            url=self.url,
-            tls_files=self.ca_file is not None or self.cert_file is not None,
-            cert=self.cert_file is not None,
-            key=self.key_file is not None,
-            password=self.password is not None or self.password_file is not None,
-            username=self.username is not None,
-        )
+        check_security(self)
         if self.password is not None and self.password_file is not None:
             raise ValueError("give one of password and password_file")
         if self.give_up_after_s < self.ask_back_after_s:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
 import time
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-_SCRIPT = Path(__file__).parents[2] / "scripts" / "unpacked.sh"
+from tests import debian
+
 _START_S = 20.0
 
 # Saved at each change: what a broker must do that may be killed at any time.
 DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\n"
-
-
-@cache
-def unpacked() -> Path:
-    """The unpacked tree. Raises: CalledProcessError with what apt said."""
-    found = subprocess.run([_SCRIPT, "mosquitto", "mosquitto"], check=True, capture_output=True, text=True)
-    return Path(found.stdout.strip())
 
 
 def free_port() -> int:
@@ -46,10 +38,8 @@ class Mosquitto:
             f"per_listener_settings false\npersistence_location {directory}/\nuser root\n{options}"
             f"listener {self.port} 127.0.0.1\nset_tcp_nodelay true\n{listener}"
         )
-        root = unpacked()
-        self.root = root
-        libraries = sorted({str(path.parent) for path in root.rglob("lib*.so*")})
-        self._environment = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+        self.root = debian.unpacked("mosquitto", "mosquitto")
+        self._environment = debian.environment(self.root)
 
     @property
     def url(self) -> str:

@@ -1,15 +1,15 @@
-"""Debian's gammu-smsd and smstools as they are, unpacked by judges.sh, each with a spool of its own."""
+"""Debian's gammu-smsd and smstools as they are, each with a spool of its own."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("judges.sh")
+from tests import debian
+
 _STOP_S = 10.0
 
 GAMMU = """
@@ -80,8 +80,7 @@ class Judge:
     def __init__(self, root: Path, spool: Path) -> None:
         self.root = root
         self.spool = spool
-        libraries = sorted({str(path.parent) for path in root.rglob("lib*.so*")})
-        self.environment = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+        self.environment = debian.environment(root)
 
     def prepare(self, template: str, port: Path, *directories: str) -> Path:
         """Makes the spool's directories and the configuration file."""

@@ -8,24 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests import debian
 from tests.simulator.conftest import Start
-from tests.simulator.judge_programs import GAMMU, SCRIPT, SMSTOOLS, Judge
+from tests.simulator.judge_programs import GAMMU, SMSTOOLS, Judge
 
 SHORT = "Hello from the judge @ {1}"
 LONG = "".join(f"Sentence {number:02d} of a long message. " for number in range(8)).strip()
 ANSWER = "Reply with umlauts: äöü"
 LONG_ANSWER = "".join(f"Line {number:02d} of a long reply. " for number in range(10)).strip()
-NO_SUCH_SYSTEM = 3
 
 
 @pytest.fixture(scope="session")
 def judges() -> Path:
-    """The unpacked tree; downloads it the first time."""
-    run = subprocess.run(["sh", str(SCRIPT)], capture_output=True, text=True, check=False)
-    if run.returncode == NO_SUCH_SYSTEM:
-        pytest.skip(run.stderr.strip())
-    assert run.returncode == 0, run.stderr
-    return Path(run.stdout.strip())
+    return debian.judges()
 
 
 def sent_texts(airs: list[dict[str, object]]) -> dict[object, str]:

@@ -11,7 +11,6 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from agent import __version__
 from agent.supervise import backoff_s
 from agent.upstreams import headers
 from agent.upstreams.api import LaneBusy, UpstreamDown
+from agent.upstreams.connections import Connections
 from agent.upstreams.mobsms import rows
-from agent.upstreams.wire import cause, quoted, tls_context
+from agent.upstreams.wire import cause, quoted
 
 # Above the idle poll interval, so that an idle gateway keeps its connection and pays no TLS handshake per poll;
 # below nginx's default keepalive_timeout of 75 s, so that we close first.
@@ -40,7 +39,6 @@ _VOUCHED_S = 5.0
 """For so long one look whether the base address really is the API serves all who doubt it."""
 _OUTSIDE_TIMEOUT_S = 10.0
 """A user's webhook may hang; it must not hold up the reports behind it for long."""
-_CLOSE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,19 @@ class Client:
         self, base_url: str, api_key: str, *, ca_file: Path | None, timeout_s: float, concurrency: int
     ) -> None:
         """Raises: OSError or ssl.SSLError where `ca_file` cannot be used."""
+        self._connections = Connections(
+            base_url,
+            ca_file=ca_file,
+            timeout_s=timeout_s,
+            longest_answer_bytes=_LONGEST_ANSWER_BYTES,
+            limits=httpx.Limits(
+                max_connections=concurrency + 4,
+                max_keepalive_connections=concurrency + 4,
+                keepalive_expiry=_KEEPALIVE_S,
+            ),
+        )
         self.base_url = base_url
-        self.host = urlsplit(base_url).netloc
+        self.host = self._connections.host
         self.requests_per_minute: int | None = None
         """The server's limit where it names one, and what is left of it in the window."""
         self.requests_left: int | None = None
@@ -99,9 +108,6 @@ class Client:
         """Requests made, and those of them that were answered as the API answers."""
         self._authorization = {"Authorization": f"Bearer {api_key}"}
         self._timeout_s = timeout_s
-        self._connections = concurrency + 4
-        self._tls = tls_context(ca_file)
-        self._http: httpx.AsyncClient | None = None
         self._closed_until = 0.0
         self._closed_because = UpstreamDown("")
         self._refusals = 0
@@ -182,7 +188,9 @@ class Client:
         host = _host(url)
         try:
             async with asyncio.timeout(_OUTSIDE_TIMEOUT_S):
-                async with self._client().stream("POST", url, content=_encoded(body), headers=_JSON) as response:
+                async with self._connections.client().stream(
+                    "POST", url, content=_encoded(body), headers=_JSON
+                ) as response:
                     if not response.is_success:
                         raise LaneBusy(f"the webhook at {host} answers {response.status_code}")
         except TimeoutError as error:
@@ -196,54 +204,24 @@ class Client:
         Returns False where the server has no such stream. Raises: UpstreamDown, also when nothing came for
         `silence_s`, not even a keep-alive comment.
         """
-        # Imported here: only a server with our extensions needs it.
-        import httpx_sse  # noqa: PLC0415
-
         self._raise_while_closed()
-        # The stream has no end to wait for: httpx's own limits on connecting and on silence bound each wait.
-        timeout = httpx.Timeout(self._timeout_s, read=silence_s)
-        try:
-            async with httpx_sse.aconnect_sse(
-                self._client(), "GET", self.base_url + path, headers={**self._authorization}, timeout=timeout
-            ) as source:
-                status = source.response.status_code
-                if status in (404, 405, 406):
-                    return False
-                if status != 200:
-                    raise UpstreamDown(f"{self.host} answers {status} to GET {path}")
-                heard("")
-                async with aclosing(source.aiter_sse()) as events:
-                    async for event in events:
-                        heard(event.event)
-        except (httpx.HTTPError, httpx_sse.SSEError, OSError) as error:
-            raise UpstreamDown(f"{self.host} ended its events: {cause(error)}") from error
-        return True
+        status = await self._connections.listen(
+            path,
+            self._authorization,
+            lambda: heard(""),
+            lambda name, _: heard(name),
+            connect_s=self._timeout_s,
+            silence_s=silence_s,
+        )
+        if status not in (200, 404, 405, 406):
+            raise UpstreamDown(f"{self.host} answers {status} to GET {path}")
+        return status == 200
 
     async def close(self) -> None:
         """Close the connections; whoever asks next opens new ones."""
-        http, self._http = self._http, None
-        if http is not None:
-            try:
-                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                    await http.aclose()
-            except TimeoutError:
-                pass
+        await self._connections.close()
 
     # --- pieces -------------------------------------------------------------------------------------
-
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = httpx.AsyncClient(
-                verify=self._tls,
-                timeout=httpx.Timeout(self._timeout_s),
-                limits=httpx.Limits(
-                    max_connections=self._connections,
-                    max_keepalive_connections=self._connections,
-                    keepalive_expiry=_KEEPALIVE_S,
-                ),
-                headers={"User-Agent": f"phonebridge/{__version__}", "Accept": "application/json"},
-            )
-        return self._http
 
     async def _let_urgent_pass(self) -> None:
         if self._urgent:
@@ -263,31 +241,11 @@ class Client:
         self._raise_while_closed()
         self.requests += 1
         own = self._authorization if body is None else {**self._authorization, **_JSON}
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._client().stream(
-                    method,
-                    self.base_url + path,
-                    params=query,
-                    content=None if body is None else _encoded(body),
-                    headers=own,
-                ) as response:
-                    octets = await self._read(response)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamDown(f"{self.host} did not answer within {self._timeout_s:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            hint = "; give its CA as ca_file" if "CERTIFICATE_VERIFY" in str(error) else ""
-            raise UpstreamDown(f"{self.host} cannot be reached: {cause(error)}{hint}") from error
+        response, octets = await self._connections.exchange(
+            method, path, query=query, content=None if body is None else _encoded(body), headers=own
+        )
         self.requests_per_minute, self.requests_left = headers.rate_limit(response.headers)
         return self._judged(response, octets, method, path)
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        octets = bytearray()
-        async for piece in response.aiter_bytes():
-            octets += piece
-            if len(octets) > _LONGEST_ANSWER_BYTES:
-                raise UpstreamDown(f"{self.host} sends more than {_LONGEST_ANSWER_BYTES >> 20} MB; check base_url")
-        return bytes(octets)
 
     def _judged(self, response: httpx.Response, octets: bytes, method: str, path: str) -> Answer:
         status = response.status_code

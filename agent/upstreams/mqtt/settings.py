@@ -53,14 +53,7 @@ class MqttSettings(UpstreamSettings):
     home_assistant_texts: bool = True
 
     def __post_init__(self) -> None:
-        check_security(
-            url=self.url,
-            tls_files=self.ca_file is not None or self.cert_file is not None,
-            cert=self.cert_file is not None,
-            key=self.key_file is not None,
-            password=self.password is not None or self.password_file is not None,
-            username=self.username is not None,
-        )
+        check_security(self)
 
 
 def topics_of(settings: MqttSettings, device_name: str) -> Topics:

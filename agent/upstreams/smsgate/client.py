@@ -10,29 +10,28 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from agent import __version__
 from agent.upstreams import headers
 from agent.upstreams.api import UpstreamDown
+from agent.upstreams.connections import Connections
 from agent.upstreams.smsgate import rows
-from agent.upstreams.wire import cause, quoted, tls_context
+from agent.upstreams.wire import quoted
 
 # The server closes a connection that is idle for 60 s: we close first.
 _KEEPALIVE_S = 50.0
 # 100 messages with 100 encrypted recipients each are about 2 MB.
 _LONGEST_ANSWER_BYTES = 16 << 20
 _DOOR_S = 60.0
-_CLOSE_TIMEOUT_S = 2.0
 _CONNECT_S = 20.0
 _CLIENT_ERRORS = range(400, 500)
+_LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+"""A kept connection that turns out closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,15 @@ class Client:
 
     def __init__(self, base_url: str, *, ca_file: Path | None, timeout_s: float) -> None:
         """Raises: OSError or ssl.SSLError where `ca_file` cannot be used."""
-        self.host = urlsplit(base_url).netloc
-        self._base_url = base_url
+        self._connections = Connections(
+            base_url,
+            ca_file=ca_file,
+            timeout_s=timeout_s,
+            longest_answer_bytes=_LONGEST_ANSWER_BYTES,
+            limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S),
+        )
+        self.host = self._connections.host
         self._timeout_s = timeout_s
-        self._tls = tls_context(ca_file)
-        self._http: httpx.AsyncClient | None = None
         self._closed_until = 0.0
 
     async def ask(
@@ -79,13 +82,13 @@ class Client:
         self._raise_while_closed()
         try:
             return await self._ask(method, path, authorization, body, query)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+        except _LOST as error:
             if not is_safe:
-                raise UpstreamDown(f"{self.host} cannot be reached: {cause(error)}") from error
+                raise self._connections.unreachable(error) from error
         try:
             return await self._ask(method, path, authorization, body, query)
-        except httpx.HTTPError as error:
-            raise UpstreamDown(f"{self.host} cannot be reached: {cause(error)}") from error
+        except _LOST as error:
+            raise self._connections.unreachable(error) from error
 
     def refusal(self, answer: Answer, what: str) -> UpstreamDown:
         """The error for a refusal that nobody expects here."""
@@ -106,46 +109,21 @@ class Client:
         The server's headers come only with its first event or comment, so they may take as long as silence does.
         Raises: UpstreamDown, also when nothing came for `silence_s`, not even a comment.
         """
-        # Imported here: settings are checked without it.
-        import httpx_sse  # noqa: PLC0415
-
         self._raise_while_closed()
-        timeout = httpx.Timeout(min(self._timeout_s, _CONNECT_S), read=silence_s)
-        url, own = self._base_url + path, {"Authorization": authorization}
-        try:
-            async with httpx_sse.aconnect_sse(self._client(), "GET", url, headers=own, timeout=timeout) as source:
-                status = source.response.status_code
-                if status != HTTPStatus.OK:
-                    return status
-                opened()
-                async with aclosing(source.aiter_sse()) as events:
-                    async for event in events:
-                        heard(event.event, event.data)
-        except (httpx.HTTPError, httpx_sse.SSEError, OSError) as error:
-            raise UpstreamDown(f"{self.host} ended its events: {cause(error)}") from error
-        return status
+        return await self._connections.listen(
+            path,
+            {"Authorization": authorization},
+            opened,
+            heard,
+            connect_s=min(self._timeout_s, _CONNECT_S),
+            silence_s=silence_s,
+        )
 
     async def close(self) -> None:
         """Close the connections; whoever asks next opens new ones."""
-        http, self._http = self._http, None
-        if http is not None:
-            try:
-                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                    await http.aclose()
-            except TimeoutError:
-                pass
+        await self._connections.close()
 
     # --- pieces -------------------------------------------------------------------------------------
-
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = httpx.AsyncClient(
-                verify=self._tls,
-                timeout=httpx.Timeout(self._timeout_s),
-                limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S),
-                headers={"User-Agent": f"phonebridge/{__version__}", "Accept": "application/json"},
-            )
-        return self._http
 
     async def _ask(
         self, method: str, path: str, authorization: str | None, body: Any, query: Mapping[str, str] | None
@@ -155,28 +133,10 @@ class Client:
         if body is not None:
             own["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode("ascii")
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._client().stream(
-                    method, self._base_url + path, params=query, content=content, headers=own
-                ) as response:
-                    octets = await self._read(response)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamDown(f"{self.host} did not answer within {self._timeout_s:g} s") from error
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            raise
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            hint = "; give its CA as ca_file" if "CERTIFICATE_VERIFY" in str(error) else ""
-            raise UpstreamDown(f"{self.host} cannot be reached: {cause(error)}{hint}") from error
+        response, octets = await self._connections.exchange(
+            method, path, query=query, content=content, headers=own, let_pass=_LOST
+        )
         return self._judged(response, octets, f"{method} {path}")
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        octets = bytearray()
-        async for piece in response.aiter_bytes():
-            octets += piece
-            if len(octets) > _LONGEST_ANSWER_BYTES:
-                raise UpstreamDown(f"{self.host} sends more than {_LONGEST_ANSWER_BYTES >> 20} MB; check base_url")
-        return bytes(octets)
 
     def _judged(self, response: httpx.Response, octets: bytes, what: str) -> Answer:
         status, wait_s = response.status_code, headers.retry_after_s(response.headers)

@@ -62,7 +62,7 @@ async def test_every_fault_of_a_report_is_retried_until_it_is_told(server: MobSm
         (number,) = server.enqueue(1, device=row["id"])
         server.fault(**fault, count=1, method="PUT", path=f"/api/sms/{number}")
         rig = await start(device_id=f"report {name}", directory=f"report {name}", timeout_s=1)
-        await until(lambda: told(server, number)[-1:] == ["sent"] and rig.feed.waiting == 0, 12)
+        await until(lambda: told(server, number)[-1:] == ["sent"] and rig.feed.waiting == 0, 30)
         assert set(told(server, number)) == {"sent"}
         assert len(rig.modem.sent) == 1, name
         assert rig.feed.parked == 0 and rig.feed.problem is None, name
