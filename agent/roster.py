@@ -6,8 +6,9 @@ Knows no routes and no upstreams; what a piece is made of is `assembly`'s to say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ _log = structlog.get_logger("roster")
 # A local server lets its requests end for some seconds; whoever takes longer holds up a reload, not the box.
 _LONGEST_END_S = 20.0
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 def _nothing() -> None:

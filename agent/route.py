@@ -29,7 +29,7 @@ from agent.outbox import Outbox
 from agent.sending import Sending
 from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.standing import Standing
-from agent.supervise import backoff_s, raise_if_cancelled
+from agent.supervise import backoff_s, live
 from agent.unknowns import Unknowns
 from drivers.api import (
     Attended,
@@ -249,7 +249,7 @@ class Route:
             wait_s = 0.0
             self._hurry.clear()
             try:
-                await self._one_session()
+                await live(self._one_session())
             except SessionRested as rest:
                 failures = 0
                 self._rest(str(rest))
@@ -271,7 +271,6 @@ class Route:
                 failures += 1
                 self._down(RouteState.RETRYING, str(error))
                 wait_s = backoff_s(failures, longest_s=_LONGEST_OPEN_WAIT_S)
-            raise_if_cancelled()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()
@@ -315,7 +314,7 @@ class Route:
     async def _serve(self, session: Session) -> None:
         """Run the session; when it is lost, let the submit in flight learn its outcome and write it down."""
         try:
-            await session.run()
+            await live(session.run())
         except SessionLost:
             self._is_closing = True
             self._outbox.wake()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -27,19 +28,31 @@ def backoff_s(failures: int, *, first_s: float = _FIRST_WAIT_S, longest_s: float
     return float(min(longest_s, first_s * 2 ** min(failures - 1, 16)) * random.uniform(0.8, 1.2))
 
 
-def raise_if_cancelled() -> None:
-    """Raises: CancelledError, where the running task was cancelled and something took that from it.
+async def live(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` in a task of its own, which ends before this does. Whoever goes on after faults of others calls this.
 
-    In CPython 3.11 a TaskGroup does: a fault of a child in the same moment hides the cancellation. Whoever goes on
-    after a fault of others calls this, or never ends.
+    CPython 3.11's TaskGroup leaves its task marked as cancelled behind a fault of a child, and hides a cancellation
+    that comes in the same moment: a loop in that task would lose its time-outs, or never end.
+
+    Raises: what `work` raises; CancelledError where this was cancelled, whatever `work` then raised.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    task = asyncio.create_task(work)
+    was_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            was_cancelled = True
+            task.cancel()
+    if was_cancelled:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("fault_while_ending", error=str(error))
         raise asyncio.CancelledError
+    task.result()
 
 
 async def keep_running(
-    name: str, run: Callable[[], Awaitable[None]], *, on_fault: Callable[[str], None] | None = None
+    name: str, run: Callable[[], Coroutine[Any, Any, None]], *, on_fault: Callable[[str], None] | None = None
 ) -> None:
     """Run until cancelled, again after each end. `on_fault` is given one sentence per fault."""
     failures = 0
@@ -47,7 +60,7 @@ async def keep_running(
     while True:
         started = loop.time()
         try:
-            await run()
+            await live(run())
             problem = "ended by itself"
         except Exception as error:
             problem, is_foreseen = _sentence(error)
@@ -55,7 +68,6 @@ async def keep_running(
                 _log.warning("piece_failed", piece=name, error=problem)
             else:
                 _log.error("piece_failed", piece=name, error=problem, exc_info=error)
-        raise_if_cancelled()
         if on_fault is not None:
             on_fault(problem)
         failures = 1 if loop.time() - started > _HEALTHY_S else failures + 1

@@ -49,3 +49,40 @@ async def test_a_piece_whose_child_fails_in_the_moment_it_is_cancelled_ends() ->
     await asyncio.wait([task], timeout=10)
     assert task.cancelled()
     assert told == []
+
+
+async def test_faults_of_children_leave_no_mark_on_who_goes_on_after_them() -> None:
+    async def child() -> None:
+        raise OSError("after a while")
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child())
+
+    with pytest.raises(ExceptionGroup):
+        await supervise.live(work())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    with pytest.raises(TimeoutError):  # in CPython 3.11.2, behind such a mark, it is a cancellation
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+
+async def test_what_takes_a_while_to_end_has_ended_before_who_waits_for_it() -> None:
+    has_ended = False
+
+    async def work() -> None:
+        nonlocal has_ended
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            has_ended = True
+
+    task = asyncio.create_task(supervise.live(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
+    assert has_ended
