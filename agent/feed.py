@@ -100,10 +100,6 @@ class Feed:
         """Whether something was delivered that a restart would deliver again."""
         return self._dirty.is_set() or self._is_saving
 
-    def is_pending(self, message_id: int) -> bool:
-        """Whether something of this message is still to be told."""
-        return message_id in self._lanes
-
     async def tell_again(self, message_id: int) -> None:
         """Tell a message's last state once more, unless something of it is on its way anyway."""
         if message_id in self._lanes:

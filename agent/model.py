@@ -145,8 +145,6 @@ URGENT_PRIORITY = 100
 
 MIN_PRIORITY, MAX_PRIORITY = -128, 127
 
-LOCAL_UPSTREAM = "local"
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -171,7 +169,6 @@ class Job:
     valid_for_s: float | None = None
     created_ms: int | None = None
     account: int | None = None
-    idempotency_key: str | None = None
     attributes: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     is_flash: bool = False
     port: int | None = None

@@ -32,7 +32,6 @@ class Contender:
     """One program. `prepare`, `start`, then `queue` and `inbound`, and `stop`."""
 
     name = ""
-    most_modems = 1
     inbound_poll_s = 0.002
     """How often `inbound` may be asked without disturbing what is measured."""
     keeps_messages = False

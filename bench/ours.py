@@ -19,7 +19,6 @@ class Phonebridge(Contender):
     """With the local server: messages come by POST /api/sms/bulk, inbound goes by webhook to `hooks`."""
 
     name = "phonebridge"
-    most_modems = 64
 
     def __init__(self, hooks: MobSmsServer | None = None) -> None:
         super().__init__()

@@ -113,7 +113,6 @@ class Smstools(_Spooling):
 
     outgoing = "outgoing"
     incoming = "incoming"
-    most_modems = 16
 
     def __init__(self, name: str, settings: str, modem_settings: str) -> None:
         super().__init__()

@@ -76,10 +76,6 @@ class AirMessage:
     def last_s(self) -> float:
         return max(part.air_s for part in self.parts)
 
-    @property
-    def last_ms(self) -> int:
-        return max(part.air_ms for part in self.parts)
-
 
 @dataclass(frozen=True, slots=True)
 class Doubled:

@@ -162,12 +162,6 @@ def fail_unbound(
     return len(rows)
 
 
-def unroutable(connection: sqlite3.Connection, known: set[str]) -> list[str]:
-    """Routes that something waits for and that are not configured any more."""
-    rows = connection.execute("SELECT DISTINCT route FROM queue WHERE route != '' AND route NOT LIKE '@%'")
-    return [row[0] for row in rows if row[0] not in known]
-
-
 def recall(connection: sqlite3.Connection, key: str, fact: str) -> str | None:
     """A fact about a SIM (by ICCID) or modem ("imei:…")."""
     row = connection.execute("SELECT value FROM sim_fact WHERE key = ? AND fact = ?", (key, fact)).fetchone()

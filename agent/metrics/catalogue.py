@@ -63,4 +63,3 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("disk_free_bytes", "gauge", (), "Free room on the journal's disk."),
     Metric("alerts_active", "gauge", ("kind",), "Alerts that stand now, by kind (docs/alerts.md)."),
 )
-BY_NAME = {metric.name: metric for metric in CATALOGUE}

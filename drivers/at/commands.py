@@ -45,7 +45,7 @@ HANG_UP = Request("AT+CHUP", timeout_s=5.0)
 HANG_UP_OLD = Request("ATH", timeout_s=5.0)
 RADIO_OFF = Request("AT+CFUN=4", timeout_s=180.0)
 FACTORY_SETTINGS = Request("AT&F", timeout_s=10.0)
-OPERATOR_LONG_NAME = Request("AT+COPS=3,0", timeout_s=10.0)
+
 OPERATOR_QUERY = Request("AT+COPS?", ("+COPS",), 10.0)
 MORE_TO_SEND = Request("AT+CMMS=1", timeout_s=5.0)
 

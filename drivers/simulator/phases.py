@@ -112,11 +112,6 @@ class Caller:
         self._say = say
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def is_ringing(self) -> bool:
-        """Whether somebody calls."""
-        return self._timer is not None
-
     def call(self, number: str, rings: int, gap_s: float = _RING_GAP_S) -> None:
         """Somebody calls, and waits for so many rings."""
         self.end("replaced")

@@ -290,11 +290,6 @@ class MobSmsServer:
             time.sleep(every_s)
         return counted
 
-    def wait_for_status(self, status: str | Sequence[str], count: int, timeout_s: float) -> dict[str, Any]:
-        """Waits until at least `count` messages stand in one of the given states."""
-        wanted = (status,) if isinstance(status, str) else tuple(status)
-        return self.wait_until(lambda c: sum(c["status"].get(s, 0) for s in wanted) >= count, timeout_s)
-
     def _await_ready(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
