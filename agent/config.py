@@ -373,12 +373,15 @@ def _with_environment(raw: dict[str, Any], sections: tuple[str, ...] = _SECTIONS
 
 
 def _environment() -> dict[str, dict[str, Any]]:
-    for variable in os.environ:
+    own = {name: value for name, value in os.environ.items() if name.startswith(_ENV_PREFIX)}
+    for variable, value in own.items():
+        if not _is_utf8(variable + value):
+            raise ConfigError(f"environment variable {ascii(variable)[1:-1]} is not in UTF-8; write it anew")
         section, _, rest = variable.removeprefix(_ENV_PREFIX).partition("__")
-        if variable.startswith(_ENV_PREFIX) and rest and section.lower() not in _SECTIONS:
+        if rest and section.lower() not in _SECTIONS:
             known = [name.upper() for name in _SECTIONS]
             raise ConfigError(_unknown(f"environment variable {variable}", section, known, "section"))
-    if not any(variable.startswith(_ENV_PREFIX) for variable in os.environ):
+    if not own:
         return {}
     # Imported here: pydantic-settings takes 2 MB, and most boxes set everything in the file.
     from agent import environment  # noqa: PLC0415
@@ -389,6 +392,15 @@ def _environment() -> dict[str, dict[str, Any]]:
         raise ConfigError(
             f"the environment: {error}; write {_ENV_PREFIX}SECTION__KEY=value, e.g. {_ENV_PREFIX}AGENT__STATE_DIR"
         ) from error
+
+
+def _is_utf8(value: str) -> bool:
+    """Python reads octets that are none as surrogates, which pydantic cannot take."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _merged_by_name(tables: list[dict[str, Any]], key: str, name: str, values: Any) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ class ControlServer:
     async def _answer(self, line: bytes, client: _Client) -> dict[str, Any]:
         try:
             request = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(f"the request is not JSON: {error}", Refusal.USAGE) from error
         if not isinstance(request, dict):
             raise Refused("the request is not a JSON object", Refusal.USAGE)

@@ -227,6 +227,11 @@ def test_mistake_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert words in refusal(tmp_path, MINIMAL)
 
 
+def test_a_variable_in_no_utf_8_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHONEBRIDGE_AGENT__DEVICE_NAME", os.fsdecode(b"caf\xe9"))
+    assert "PHONEBRIDGE_AGENT__DEVICE_NAME is not in UTF-8" in refusal(tmp_path, MINIMAL)
+
+
 def test_variables_that_are_no_keys_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHONEBRIDGE_TRACEBACK", "1")
     assert loaded(tmp_path, MINIMAL).routes

@@ -104,6 +104,7 @@ BROKEN = [
     pytest.param(b"{\n", "usage", id="half"),
     pytest.param(b"\xff\xfe\n", "usage", id="no-utf8"),
     pytest.param(b"[]\n", "usage", id="list"),
+    pytest.param(b"[" * 50_000 + b"\n", "usage", id="nested-without-end"),
     pytest.param(b"{}\n", "usage", id="no-operation"),
     pytest.param(b'{"op": ["status"]}\n', "usage", id="operation-is-a-list"),
     pytest.param(b'{"op": "reboot"}\n', "usage", id="unknown-operation"),
