@@ -62,7 +62,9 @@ class JobOrder:
         """The JSON of it, without what stands at its default."""
         default = JobOrder(to="")
         found = {key: value for key, value in asdict(self).items() if value != getattr(default, key)}
-        if self.data is not None:
+        if self.data is None:
+            found["text"] = self.text
+        else:
             found["data"] = self.data.hex()
         return _json(found)
 
@@ -146,14 +148,16 @@ def job(payload: bytes) -> JobOrder:
     for key in found:
         if key not in JobOrder.__slots__:
             known = ", ".join(sorted(JobOrder.__slots__))
-            raise BadJob(f'there is no key "{key[:40]}"; known are {known}', job_id)
+            # The sentence is published, and JSON can spell what UTF-8 cannot.
+            shown = key[:40].encode("utf-8", "replace").decode()
+            raise BadJob(f'there is no key "{shown}"; known are {known}', job_id)
     data = fields.octets("data")
     recipient = found.get("to")
     if isinstance(recipient, int) and not isinstance(recipient, bool):
         recipient = str(recipient)  # short codes are written so
     if not isinstance(recipient, str) or not recipient.strip():
         raise BadJob('"to" is missing: the recipient\'s number, in quotes', job_id)
-    if data is None and "text" not in found:
+    if data is None and found.get("text") is None:
         raise BadJob('"text" is missing', job_id)
     return JobOrder(
         to=fields.words({"to": recipient}, "to", _LONGEST_NUMBER_CHARACTERS) or "",

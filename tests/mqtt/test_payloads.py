@@ -18,9 +18,10 @@ FULL = JobOrder(
     port=7, data=b"\x00\xff",
 )  # fmt: skip
 SMALL = JobOrder(to="112", text="x")
+EMPTY = JobOrder(to="112", text="")
 
 
-@pytest.mark.parametrize("order", [FULL, SMALL], ids=["every field", "the least"])
+@pytest.mark.parametrize("order", [FULL, SMALL, EMPTY], ids=["every field", "the least", "no text"])
 def test_a_job_comes_back_as_it_was_written(order: JobOrder) -> None:
     assert payloads.job(order.encode()) == order
 
@@ -48,10 +49,12 @@ def test_what_a_gateway_says_comes_back_as_it_was_written() -> None:
         ("[" * 100_000, "not JSON", None),
         (b"\xff\xfe\x00", "not JSON", None),
         ({"to": "1", "text": "x", "vald_for_s": 1, "id": "a"}, 'there is no key "vald_for_s"; known are data', "a"),
+        ({"to": "1", "text": "x", "\ud800": 1, "id": "a"}, 'there is no key "?"; known are data', "a"),
         ({"text": "x", "id": 7}, '"to" is missing', "7"),
         ({"to": " ", "text": "x", "id": "a"}, '"to" is missing', "a"),
         ({"to": ["+49170"], "text": "x", "id": "a"}, '"to" is missing', "a"),
         ({"to": "112", "id": "a"}, '"text" is missing', "a"),
+        ({"to": "112", "text": None, "id": "a"}, '"text" is missing', "a"),
         ({"to": "112", "text": 1, "id": "a"}, '"text" should be a text', "a"),
         ({"to": "112", "text": "x", "id": ""}, '"id" should be a text of 1 to 200', None),
         ({"to": "112", "text": "x", "id": "a" * 201}, '"id" should be a text of 1 to 200', None),
@@ -76,6 +79,8 @@ def test_what_is_no_job_is_refused_with_a_sentence_and_the_id(payload: Any, sent
         payloads.job(json.dumps(payload).encode() if octets is None else octets)
     assert sentence in str(caught.value)
     assert caught.value.id == job_id
+    # It is told to whoever sent it.
+    assert payloads.status(JobStatus(id=job_id, status=Status.FAILED, error=str(caught.value)).encode()).id == job_id
 
 
 _JSON = st.recursive(
