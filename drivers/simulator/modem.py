@@ -78,16 +78,15 @@ class Modem:
         self._power_timer = self._loop.call_later(self.options.boot_time_s, self._booted)
 
     def unplug(self, plug_after_s: float = 0.0) -> None:
-        """Pulls the plug, or ends a plugging in that was under way."""
+        """Pulls the plug, or ends a plugging in that was under way; it comes back by itself where a time is given."""
         self._stop_power_timer()
-        if self.terminal is None:
-            return
-        self._log.write(self.number, "unplug")
-        self._lose_power("unplug")
-        self._dialogue.deaf = "unplugged"
-        self._presence.forget(self.terminal)
-        self.terminal.close()
-        self.terminal = None
+        if self.terminal is not None:
+            self._log.write(self.number, "unplug")
+            self._lose_power("unplug")
+            self._dialogue.deaf = "unplugged"
+            self._presence.forget(self.terminal)
+            self.terminal.close()
+            self.terminal = None
         if plug_after_s > 0:
             self._power_timer = self._loop.call_later(plug_after_s, self.plug)
 

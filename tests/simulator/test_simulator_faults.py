@@ -199,6 +199,14 @@ def test_unplug_inside_a_submit(start: Start, open_line: Open, point: str, octet
     assert again.submit(PLAIN)[-1] == "OK"
 
 
+def test_unplugged_twice_it_still_comes_back(start: Start) -> None:
+    simulator = start()
+    simulator.control.request("unplug", seconds=60.0)
+    simulator.control.request("unplug", seconds=0.01)
+    simulator.wait_for("plug", count=2)
+    assert len(simulator.events("unplug")) == 1
+
+
 def test_unplug_and_plug_by_hand(start: Start, open_line: Open) -> None:
     simulator = start()
     line = open_line(simulator)
