@@ -51,6 +51,11 @@ def quoted(said: object) -> str:
     return line if len(line) <= _LONGEST_QUOTE_CHARACTERS else f"{line[:_LONGEST_QUOTE_CHARACTERS]}…"
 
 
+def storable(text: str) -> str:
+    """JSON may carry half a surrogate pair, which no database and no connection takes: it becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def cause(error: Exception) -> str:
     """A foreign error as part of a sentence."""
     return quoted(str(error)) or type(error).__name__

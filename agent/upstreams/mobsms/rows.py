@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.clock import iso_utc, parse_iso_utc
 from agent.model import Job, Message, MessageState
-from agent.upstreams.wire import quoted
+from agent.upstreams.wire import quoted, storable
 
 Row = Mapping[str, Any]
 
@@ -196,10 +196,7 @@ def _job(row: Row) -> Job | None:
 
 
 def _text(value: object) -> str:
-    """JSON may carry half a surrogate pair, which no database takes: it becomes U+FFFD."""
-    if not isinstance(value, str):
-        return ""
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _integer(value: object) -> int | None:

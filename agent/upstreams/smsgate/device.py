@@ -24,6 +24,7 @@ from agent.upstreams.smsgate.pull import Pull
 from agent.upstreams.smsgate.rows import SLOTS, Listed, SimCard
 from agent.upstreams.smsgate.shared import Shared
 from agent.upstreams.smsgate.telling import Telling
+from agent.upstreams.wire import storable
 
 _log = structlog.get_logger("smsgate")
 
@@ -355,7 +356,7 @@ def _field(data: str, key: str) -> str | None:
     """One text of an event's data."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     value = found.get(key) if isinstance(found, dict) else None
-    return value if isinstance(value, str) else None
+    return storable(value) if isinstance(value, str) else None

@@ -37,7 +37,7 @@ def wanted(data: str) -> Wanted | None:
     """A request as its event tells it, all in texts; None where there is nothing to do."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None

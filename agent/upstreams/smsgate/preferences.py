@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent.journal.upstream_pace import Pace
+from agent.upstreams.wire import storable
 
 _MINUTE_MS = 60_000
 _PERIODS_MS = {
@@ -117,4 +118,4 @@ def _at_least_one(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return storable(value) if isinstance(value, str) and value else None

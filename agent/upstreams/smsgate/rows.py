@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.clock import parse_iso_utc
-from agent.upstreams.wire import quoted
+from agent.upstreams.wire import quoted, storable
 
 SLOTS = 3
 """SIM slots of one device: the server takes no greater simNumber."""
 MOST_LISTED = 100
 """Messages that one pull lists at most; more are hidden behind them."""
 _SHOWN_CHARACTERS = 4
+_LARGEST_NUMBER = 10**12
 
 
 class Malformed(ValueError):
@@ -90,9 +92,11 @@ def registration(document: Any) -> Registration:
     """Raises: Malformed."""
     found = document if isinstance(document, dict) else {}
     id_, token = found.get("id"), found.get("token")
-    if not isinstance(id_, str) or not isinstance(token, str) or not id_ or not token:
+    # The token goes into a header of every request.
+    is_token = isinstance(token, str) and token.isascii() and token.isprintable()
+    if not isinstance(id_, str) or not isinstance(token, str) or not id_ or not token or not is_token:
         raise Malformed("to the registration has no id and token")
-    return Registration(id_, token, _text(found.get("login")), _text(found.get("password")))
+    return Registration(storable(id_), token, _text(found.get("login")), _text(found.get("password")))
 
 
 def listed(document: Any) -> tuple[list[Listed], int]:
@@ -115,7 +119,7 @@ def webhooks(document: Any) -> tuple[Webhook, ...]:
         raise Malformed("is no list of webhooks")
     rows = [row for row in document if isinstance(row, dict)]
     return tuple(
-        Webhook(row["id"], row["url"], row["event"])
+        Webhook(storable(row["id"]), storable(row["url"]), storable(row["event"]))
         for row in rows
         if all(isinstance(row.get(key), str) for key in ("id", "url", "event"))
     )
@@ -150,13 +154,13 @@ def instant_ms(value: object) -> int | None:
 def _one(row: Any) -> Listed | None:
     if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not row["id"]:
         return None
-    numbers = tuple(number for number in _list(row.get("phoneNumbers")) if isinstance(number, str) and number)
+    numbers = tuple(storable(number) for number in _list(row.get("phoneNumbers")) if isinstance(number, str) and number)
     if not numbers:
         return None
     is_encrypted = row.get("isEncrypted") is True
     text, data, port, problem = _content(row, is_encrypted=is_encrypted)
     return Listed(
-        id=row["id"],
+        id=storable(row["id"]),
         numbers=numbers,
         text=text,
         data=data,
@@ -180,9 +184,9 @@ def _content(row: Mapping[str, Any], *, is_encrypted: bool) -> tuple[str, bytes 
     if isinstance(data, dict):
         return "", *_data(data, is_encrypted=is_encrypted)
     if isinstance(text, dict) and isinstance(text.get("text"), str):
-        return text["text"], None, None, None
+        return storable(text["text"]), None, None, None
     if isinstance(row.get("message"), str):
-        return row["message"], None, None, None
+        return storable(row["message"]), None, None, None
     is_mms = row.get("mmsMessage") is not None
     return "", None, None, "this gateway cannot send an MMS" if is_mms else "it has neither text nor data"
 
@@ -204,16 +208,19 @@ def _list(value: object) -> list[Any]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return storable(value) if isinstance(value, str) and value else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """None also for what no column of a database holds: JSON can write numbers without end, and its readers more."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER else None
 
 
 def _whole(value: object) -> int | None:
     number = _number(value)
-    return None if number is None or number != number // 1 else int(number)
+    return None if number is None or number != math.floor(number) else int(number)
 
 
 def said(document: Any) -> str:

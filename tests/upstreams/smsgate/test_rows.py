@@ -9,7 +9,7 @@ import pytest
 from agent.journal.listing import Bundle
 from agent.journal.upstream_pace import Pace
 from agent.model import Event, Message, MessageState
-from agent.upstreams.smsgate import preferences, rows, snapshot
+from agent.upstreams.smsgate import device, export, preferences, rows, snapshot
 from agent.upstreams.smsgate.preferences import SimSelection
 from agent.upstreams.smsgate.snapshot import State
 
@@ -132,3 +132,47 @@ def test_what_is_no_message_is_counted_and_what_is_no_list_is_an_error() -> None
 @pytest.mark.parametrize(("value", "shown"), [("+4915112345678", "**********5678"), ("1234", "****"), ("ab", "****")])
 def test_sims_are_masked_as_the_app_does(value: str, shown: str) -> None:
     assert rows.masked(value) == shown
+
+
+DEEP = '{"a": ' + "[" * 100_000
+"""More values inside values than Python's own reader follows."""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"priority": 10**400}, {"simNumber": -(10**400)}, {"ttl": 10**400}, {"ttl": float("inf")},
+        {"ttl": float("nan")},
+        {"dataMessage": {"data": "AQ==", "port": 10**400}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_without_end_count_as_none(fields: dict[str, Any]) -> None:
+    """What a message cannot be read for would be pulled again for ever, and nothing behind it."""
+    row = {"id": "m", "phoneNumbers": ["112"], "textMessage": {"text": "x"}, **fields}
+    (one,), unusable = rows.listed([row])
+    assert (one.priority, one.sim_number, one.ttl_s, one.port, unusable) == (0, None, None, None, 0)
+
+
+@pytest.mark.parametrize("field", ["id", "text", "number"])
+def test_text_that_is_half_a_pair_never_reaches_the_journal(field: str) -> None:
+    row = {"id": "m", "phoneNumbers": ["112"], "textMessage": {"text": "x"}}
+    half = {"id": {"id": "\ud800"}, "text": {"textMessage": {"text": "\ud800"}}, "number": {"phoneNumbers": ["\ud800"]}}
+    found, _ = rows.listed([{**row, **half[field]}])
+    for one in found:
+        f"{one.id}{one.text}{''.join(one.numbers)}".encode()
+
+
+def test_events_nested_without_end_are_passed_over() -> None:
+    assert device._field(DEEP, "messageId") is None
+    assert export.wanted(DEEP) is None
+
+
+def test_the_id_in_an_event_can_be_looked_for() -> None:
+    assert device._field('{"messageId": "a\\ud800"}', "messageId") == "a\ufffd"
+
+
+@pytest.mark.parametrize("token", ["\ud800", "t\n", "tä", ""])
+def test_a_token_that_no_header_takes_is_none(token: str) -> None:
+    with pytest.raises(rows.Malformed):
+        rows.registration({"id": "d", "token": token})
