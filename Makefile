@@ -11,7 +11,7 @@ RENDERER := .venv/.renderer
 # Programs of this tree are started often, and should not be compiled anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint format docs bench prove matrix torture deb packages clean
+.PHONY: help install demo test lint format docs bench prove matrix torture fuzz deb packages clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ deb: $(TOOLS) ## Debian packages for amd64, arm64 and armhf, in dist/ (ARCH=armh
 
 torture: packages $(TOOLS) ## everything at once for half an hour, and an account (ARGS='--seconds 180')
 	@$(PYTHON) -m tests.torture $(ARGS)
+
+fuzz: $(TOOLS) ## search for input that breaks something, a minute per target (ARGS='pdu --seconds 600')
+	@$(PYTHON) -m tests.fuzz $(ARGS)
 
 packages: ## Debian packages that the tests need
 	@scripts/packages.sh

@@ -1,8 +1,8 @@
 """Fuzzes what reads bytes of a modem: `python -m tests.fuzz.parser --seconds 600`.
 
 Prints executions, exceptions and growth of memory; exits 1 where an input broke something or memory grew. Inputs
-that broke something are printed in hexadecimal: each belongs into tests/at/test_parser.py. With `--engine atheris`
-(pip install atheris) libFuzzer chooses the inputs by coverage; the other engine needs nothing.
+that broke something are printed in hexadecimal: each belongs into tests/at/test_parser.py. Where coverage is to choose
+the inputs: `python -m tests.fuzz parser --engine atheris`.
 """
 
 from __future__ import annotations
@@ -93,27 +93,11 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__}{where}"
 
 
-def _by_atheris(seconds: float) -> None:
-    """Never returns: libFuzzer ends the process, with 0 where nothing was found."""
-    import atheris
-
-    veteran = Parser()
-    atheris.instrument_all()
-    atheris.Setup(
-        [sys.argv[0], f"-max_total_time={round(seconds)}", "-max_len=6000", "-print_final_stats=1"],
-        lambda data: execute(data, veteran),
-    )
-    atheris.Fuzz()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=600)
     options.add_argument("--seed", type=int, default=None, help="default: another one each time")
-    options.add_argument("--engine", choices=("random", "atheris"), default="random")
     given = options.parse_args(arguments)
-    if given.engine == "atheris":
-        _by_atheris(given.seconds)
     seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
     print(f"seed {seed}, {given.seconds:g} s", flush=True)
     result = fuzz(given.seconds, seed)

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from agent import config, hook_address
 from agent.upstreams.mobsms import rows
 from drivers import sms
+from drivers.at.parser import Parser
+from tests.fuzz import answers, environment, local_server, mqtt
+from tests.fuzz import target as dialogue
+from tests.fuzz.engine import Target, pure
+from tests.fuzz.mutate import CORPUS as DIALOGUES
 
 _DEVICE = rows.Device(1, None, 0.0, None, True)
 
@@ -64,34 +70,32 @@ def _json(data: bytes) -> Any:
         return None
 
 
-TARGETS: Mapping[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = MappingProxyType(
-    {
-        "pdu": (
-            pdu,
-            (
-                bytes.fromhex("07911326040000F0040B911346610089F60000208062917314080CC8F71D14969741F977FD07"),
-                bytes.fromhex("07917248014000F506B70AA18092020000317071518590803170715185418000"),
-                bytes.fromhex("0011000B916407281553F80000AA0AE8329BFD4697D9EC37"),
-                bytes.fromhex("01060B03AE81EA8DCA02056A0045C60C037777772E612E636F6D000801036869000101"),
-            ),
-        ),
-        "config": (
-            configuration,
-            (
-                b'[agent]\nstate_dir = "/x"\n[[route]]\nname = "a"\nport = "/dev/ttyUSB0"\nsim_slot = 0\n',
-                b'[[upstream]]\ntype = "mobsms"\napi_key = "1|x"\n[retention]\nsent_days = 1.5\n',
-                b'[[upstream]]\ntype = "local"\nbind = "127.0.0.1:8080"\n[alerts]\nsms_to = ["+49170123"]\n',
-                b'[[route]]\nname = "b"\nfallback = "a"\nquiet_hours = "22:00-07:00"\ncosts = { "+33" = 0.1 }\n',
-            ),
-        ),
-        "mobsms": (
-            mobsms,
-            (
-                b'[{"id": 1, "device_id": "phonebridge", "send_delay_seconds": 1e3, "default_sim_slot": "0"}]',
-                b'{"data": [{"id": 7, "recipient_number": "+49", "message": "\\ud83d", "priority": 9}], "total": 51}',
-                b'{"data": [{"id": "x", "created_at": "2026-06-08T10:00:00Z", "valid_for_s": "1e999"}], "total": 0}',
-            ),
-        ),
-        "hook": (hook, (b"http://[::1]:80/a", b"https://example.com:443/x?y#z", b"http://user:pw@10.0.0.1/")),
-    }
+_PURE: dict[str, Target] = {
+    "parser": pure(partial(dialogue.execute, veteran=Parser()), *(bytes(4) + one for one in DIALOGUES)),
+    "pdu": pure(
+        pdu,
+        bytes.fromhex("07911326040000F0040B911346610089F60000208062917314080CC8F71D14969741F977FD07"),
+        bytes.fromhex("07917248014000F506B70AA18092020000317071518590803170715185418000"),
+        bytes.fromhex("0011000B916407281553F80000AA0AE8329BFD4697D9EC37"),
+        bytes.fromhex("01060B03AE81EA8DCA02056A0045C60C037777772E612E636F6D000801036869000101"),
+    ),
+    "config": pure(
+        configuration,
+        b'[agent]\nstate_dir = "/x"\n[[route]]\nname = "a"\nport = "/dev/ttyUSB0"\nsim_slot = 0\n',
+        b'[[upstream]]\ntype = "mobsms"\napi_key = "1|x"\n[retention]\nsent_days = 1.5\n',
+        b'[[upstream]]\ntype = "local"\nbind = "127.0.0.1:8080"\n[alerts]\nsms_to = ["+49170123"]\n',
+        b'[[route]]\nname = "b"\nfallback = "a"\nquiet_hours = "22:00-07:00"\ncosts = { "+33" = 0.1 }\n',
+        b'[[upstream]]\ntype = "smsgate"\nbase_url = "https://a.example/mobile/v1"\nprivate_token_file = "/x"\n',
+        b'[[upstream]]\ntype = "mqtt"\nurl = "mqtt://a.example"\nca_file = "/x"\n[metrics]\nbind = "[::1]:9"\n',
+    ),
+    "mobsms": pure(
+        mobsms,
+        b'[{"id": 1, "device_id": "phonebridge", "send_delay_seconds": 1e3, "default_sim_slot": "0"}]',
+        b'{"data": [{"id": 7, "recipient_number": "+49", "message": "\\ud83d", "priority": 9}], "total": 51}',
+        b'{"data": [{"id": "x", "created_at": "2026-06-08T10:00:00Z", "valid_for_s": "1e999"}], "total": 0}',
+    ),
+    "hook": pure(hook, b"http://[::1]:80/a", b"https://example.com:443/x?y#z", b"http://user:pw@10.0.0.1/"),
+}
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {**_PURE, **environment.TARGETS, **mqtt.TARGETS, **answers.TARGETS, **local_server.TARGETS}
 )
