@@ -27,6 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.orphans import end_with_parent
+
 if TYPE_CHECKING:
     from tests.skipping import Waits
 
@@ -202,6 +204,7 @@ def _tell_waits(waits: Waits, passed: Callable[[], float]) -> None:
 
 def main() -> None:
     """Install, and run a module as if it had been called."""
+    end_with_parent()
     install(os.environ[_VARIABLE])
     module, *rest = sys.argv[1:]
     sys.argv = [module, *rest]

@@ -7,7 +7,6 @@ POINT:N kills at the Nth time that POINT is reached.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import functools
 import os
 import signal
@@ -16,6 +15,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+from tests.orphans import end_with_parent
 
 POINTS = {
     "before_commit": "just before a transaction is committed",
@@ -34,9 +35,6 @@ POINTS = {
     "before_report": "a status is about to be told to the server",
     "after_report": "the server has answered a status, and that is not yet written down",
 }
-
-
-_PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 class _Trap:
@@ -131,17 +129,9 @@ def _set_server(trap: _Trap) -> None:
     httpx.AsyncClient.send = killable_send  # type: ignore[method-assign]
 
 
-def _end_with_parent() -> None:
-    """A proof that is killed leaves no daemon behind, which would ask at the ports of the next one."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("the parent ended")
-
-
 def main() -> None:
     """Set the trap and run the daemon as `phonebridge run` does."""
-    _end_with_parent()
+    end_with_parent()
     path, *rest = sys.argv[1:]
     if rest:
         point, _, count = rest[0].partition(":")

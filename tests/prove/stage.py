@@ -48,6 +48,8 @@ class Daemon:
         self.clock: TestClock | None = None
         """Where it is given, the daemon's clocks are this one."""
         self.environment: dict[str, str] = {}
+        self.module: tuple[str, ...] = ("tests.prove.killable",)
+        """What is run; the path of the configuration comes last."""
         self._is_traced = False
         directory.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
@@ -67,7 +69,7 @@ class Daemon:
     def start(self, kill_at: str | None = None, *, prefix: tuple[str, ...] = ()) -> None:
         """Start; returns at once. `prefix` is a program to run it under, e.g. strace."""
         clocked = ["tests.clocked"] if self.clock else []
-        command = [*prefix, sys.executable, "-m", *clocked, "tests.prove.killable", str(self.config_path)]
+        command = [*prefix, sys.executable, "-m", *clocked, *self.module, str(self.config_path)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *([kill_at] if kill_at else [])],
