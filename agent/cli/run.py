@@ -1,8 +1,7 @@
 """`phonebridge run`: the daemon in the foreground, with little else in its memory.
 
 rich, click, pygments and greenlet are kept out of the process. structlog and httpx import them wherever they are
-installed, and typer, uvicorn and others install them: 6 MB of a budget of 50. httpx itself, another 6, is not loaded
-before it is needed where only modems and the local server are configured: that calls others for webhooks only.
+installed, and typer, uvicorn and others install them: 7 MB of a budget of 50.
 """
 
 from __future__ import annotations
@@ -21,11 +20,7 @@ from agent.cli.exits import Exit, Fault, internal, say
 if TYPE_CHECKING:
     from agent.config import Config
 
-_NEVER = ("rich", "pygments", "greenlet")
-# uvicorn cannot do without click, so it is kept from structlog and httpx only, which can.
-_NOT_YET = ("click",)
-# What has a client of HTTP only for what few use.
-_SELDOM_CALLING = frozenset({"local", "at"})
+_NEVER = ("rich", "pygments", "greenlet", "click")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,20 +42,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def slim_imports() -> None:
     """Import structlog as if the terminal's libraries were not installed. Call before any of ours."""
-    for name in (*_NEVER, *_NOT_YET):
+    for name in _NEVER:
         # None makes `import name` an ImportError, which is expected. What is loaded already stays.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     import structlog  # noqa: F401, PLC0415 - now, while the names are blocked
-
-
-def settle_imports(config: Config) -> None:
-    """Import httpx in the same way where it will be needed, and end the blocking of what others need."""
-    kinds = {*(one.type for one in config.upstreams), *(one.settings.driver for one in config.routes)}
-    if kinds - _SELDOM_CALLING:
-        import httpx  # noqa: F401, PLC0415
-    for name in _NOT_YET:
-        if sys.modules.get(name) is None:
-            sys.modules.pop(name, None)
 
 
 def _run(settings: Callable[[], Config], path: Path) -> Exit:
@@ -69,7 +54,6 @@ def _run(settings: Callable[[], Config], path: Path) -> Exit:
     from agent.journal.schema import JournalError  # noqa: PLC0415
 
     config = settings()
-    settle_imports(config)
     logs.set_up(config.agent.log_level, config.agent.log_format)
     try:
         asyncio.run(daemon.run(config, path))

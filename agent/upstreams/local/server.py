@@ -8,9 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import uvicorn
-
 from agent.upstreams.api import UpstreamDown
+from agent.upstreams.local import uvicorn_parts
 
 _BACKLOG = 2048
 # Applications keep a connection for their next message; nginx's default.
@@ -51,7 +50,7 @@ class Server:
 
     def __init__(self, app: Any, listener: socket.socket, proxies: Sequence[str]) -> None:
         self._listener = listener
-        self._config = uvicorn.Config(
+        self._config = uvicorn_parts.Config(
             app,
             http="h11",
             ws="none",
@@ -69,7 +68,7 @@ class Server:
             timeout_graceful_shutdown=_GRACE_S,
             h11_max_incomplete_event_size=_HEAD_BYTES,
         )
-        self._server = uvicorn.Server(self._config)
+        self._server = uvicorn_parts.Server(self._config)
 
     @property
     def connections(self) -> int:
