@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +39,7 @@ Answers = Mapping[int | str, Mapping[str, Any]]
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Response]])
 _Serve = Callable[[Request], Awaitable[Response]]
 _Place = Literal["path", "query", "header"]
+_LAZY = ConfigDict(defer_build=True)
 
 
 class Invalid(Exception):
@@ -255,7 +256,8 @@ def _route(path: str, serving: Mapping[str, _Serve]) -> Route:
 
 def _serving(operation: Operation) -> _Serve:
     # Fetched once: this runs for each request.
-    checks = [(one, TypeAdapter(one.kind).validate_python) for one in operation.parameters]
+    # Made ready at the first use, as the bodies are.
+    checks = [(one, TypeAdapter(one.kind, config=_LAZY).validate_python) for one in operation.parameters]
     admit, body, handler, request_name = operation.admit, operation.body, operation.handler, operation.request
 
     async def serve(request: Request) -> Response:
