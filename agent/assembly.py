@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 import structlog
 
 from agent import plugins
-from agent.config import AgentSettings, Config, RouteConfig
 from agent.feed import Feed
 from agent.gateway import Gateway, UpstreamView
 from agent.housekeeping import Housekeeping
@@ -29,6 +28,7 @@ from agent.metrics.settings import MetricsSettings
 from agent.retention import Retention
 from agent.roster import Piece, Work
 from agent.route import Route
+from agent.settings import AgentSettings, Config, RouteConfig
 from agent.upstreams.api import DeliveryError, Upstream
 from drivers.api import Driver
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from agent import choice, prefixes
 from agent.choice import ANY, Candidate
 from agent.clock import Clock
-from agent.config import AgentSettings
 from agent.journal import listing, waiting
 from agent.journal.store import Journal
 from agent.model import Job, RouteState
 from agent.pacing import Hold
 from agent.prefixes import Lists
 from agent.route import Route
+from agent.settings import AgentSettings
 
 
 @dataclass(slots=True)

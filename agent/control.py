@@ -18,12 +18,12 @@ from typing import Any
 import structlog
 
 from agent import endpoint
-from agent.config import Config
 from agent.endpoint import GROUP, LONGEST_LINE_OCTETS, Refusal
 from agent.gateway import Gateway
 from agent.journal.schema import JournalError
 from agent.operations import OPERATIONS
 from agent.request import Fields, Refused
+from agent.settings import Config
 from drivers.api import DriverError
 
 _log = structlog.get_logger("control")

@@ -16,7 +16,6 @@ import structlog
 from agent import reload, reread, systemd
 from agent.assembly import Assembly, Wanted
 from agent.clock import Clock
-from agent.config import Config
 from agent.control import ControlServer
 from agent.gateway import Gateway
 from agent.journal import damage, dispatch, outcomes
@@ -25,6 +24,7 @@ from agent.journal.store import Journal
 from agent.masking import show_numbers
 from agent.reload import CLI_UPSTREAM, Reloader
 from agent.roster import Piece, Roster
+from agent.settings import Config
 from agent.supervise import keep_running
 
 _log = structlog.get_logger("daemon")

@@ -22,7 +22,6 @@ from agent.alerts.telling import Notice
 from agent.alerts.watch import Alerts
 from agent.chooser import Chooser, Conditions
 from agent.clock import Clock
-from agent.config import AgentSettings
 from agent.facts import Facts
 from agent.failover import Failover
 from agent.feed import Feed
@@ -40,6 +39,7 @@ from agent.metrics.monitor import Monitor
 from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, RouteState, RouteView
 from agent.outbox import Outbox
 from agent.route import Route
+from agent.settings import AgentSettings
 from agent.upstreams.api import Pairing
 from drivers.api import PlannedPart, PlanOptions
 

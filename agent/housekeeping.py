@@ -7,9 +7,9 @@ import asyncio
 import structlog
 
 from agent import memory
-from agent.config import Config
 from agent.gateway import Gateway
 from agent.journal import dispatch, feeds, inbound
+from agent.settings import Config
 
 _log = structlog.get_logger("housekeeping")
 

@@ -15,11 +15,12 @@ import structlog
 from agent import systemd
 from agent.alerts.telling import UPSTREAM as ALERTS_UPSTREAM
 from agent.assembly import Assembly, Wanted
-from agent.config import AgentSettings, Config, ConfigError
+from agent.config import ConfigError
 from agent.gateway import Gateway
 from agent.journal import feeds
 from agent.journal.schema import JournalError
 from agent.roster import Piece, Roster
+from agent.settings import AgentSettings, Config
 
 _log = structlog.get_logger("reload")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.config import Config, ConfigError
+from agent.config import ConfigError
+from agent.settings import Config
 
 _LONGEST_S = 60.0
 """A Pi Zero needs some seconds for it, and more while it does other things."""

@@ -14,10 +14,10 @@ from functools import partial
 import structlog
 
 from agent.clock import Clock, Instant, jumped_ms
-from agent.config import RetentionSettings
 from agent.journal import retention
 from agent.journal.retention import Limits, Place
 from agent.journal.store import Journal
+from agent.settings import RetentionSettings
 
 _log = structlog.get_logger("retention")
 

@@ -18,7 +18,6 @@ import structlog
 
 from agent import pacing
 from agent.clock import Clock
-from agent.config import AgentSettings, RouteConfig
 from agent.inbox import Inbox
 from agent.journal import dispatch
 from agent.journal.dispatch import RouteCall
@@ -27,6 +26,7 @@ from agent.metrics.tally import RouteTally
 from agent.model import RouteState, RouteView
 from agent.outbox import Outbox
 from agent.sending import Sending
+from agent.settings import AgentSettings, RouteConfig
 from agent.sim_memory import BALANCE_FACT, RouteMemory
 from agent.standing import Standing
 from agent.supervise import backoff_s, live

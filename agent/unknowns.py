@@ -11,11 +11,11 @@ from functools import partial
 import structlog
 
 from agent.clock import Clock
-from agent.config import AgentSettings
 from agent.journal import evidence, outcomes
 from agent.journal.outcomes import Finished
 from agent.journal.store import Journal
 from agent.outbox import Outbox
+from agent.settings import AgentSettings
 from agent.watch import Watch
 
 _log = structlog.get_logger("route")

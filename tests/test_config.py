@@ -9,6 +9,7 @@ import pytest
 
 from agent import config
 from agent.config import ConfigError
+from agent.settings import Config
 from drivers.settings import Secret
 
 MINIMAL = """
@@ -33,7 +34,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def loaded(tmp_path: Path, text: str, mode: int = 0o600) -> config.Config:
+def loaded(tmp_path: Path, text: str, mode: int = 0o600) -> Config:
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)

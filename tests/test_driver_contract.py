@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agent import plugins
-from agent.config import RouteSettings
+from agent.settings import RouteSettings
 from drivers import api
 from drivers.api import (
     Driver,

@@ -13,8 +13,8 @@ import pytest
 
 from agent import config, plugins
 from agent.alerts.settings import AlertSettings
-from agent.config import AgentSettings, RetentionSettings, RouteSettings
 from agent.metrics.settings import MetricsSettings
+from agent.settings import AgentSettings, RetentionSettings, RouteSettings
 from scripts.reference import configuration
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"

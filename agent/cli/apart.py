@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.exits import Exit, Fault
 
 if TYPE_CHECKING:
-    from agent.config import Config
+    from agent.settings import Config
 
 
 def start(path: Path) -> Callable[[], Config]:

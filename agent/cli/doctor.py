@@ -23,6 +23,7 @@ from agent.cli.options import AsJson, ConfigFile
 from agent.doctor import bundle, host, modems, service
 from agent.doctor.modems import Finding, Tell
 from agent.doctor.note import Level, Note
+from agent.settings import AgentSettings, Config
 
 _DAEMON_S = 10.0
 _EVENTS = 200
@@ -75,9 +76,9 @@ def doctor(
     return Exit.OK if is_usable else Exit.FAILED
 
 
-def _rest(root: Path, settings: config.Config | None, status: Any, why_not: str | None, tell: Tell) -> list[Note]:
+def _rest(root: Path, settings: Config | None, status: Any, why_not: str | None, tell: Tell) -> list[Note]:
     """What is not a modem."""
-    state_dir = (settings.agent if settings is not None else config.AgentSettings()).state_dir
+    state_dir = (settings.agent if settings is not None else AgentSettings()).state_dir
     notes = []
     if root == Path("/"):
         notes += service.daemon(status, why_not)

@@ -9,8 +9,8 @@ from agent import plugins
 from agent.cli import output
 from agent.cli.client import connected
 from agent.cli.exits import Exit, Fault, say
-from agent.config import AgentSettings
 from agent.plan_view import described
+from agent.settings import AgentSettings
 from drivers.api import PlanOptions, Unplannable
 
 

@@ -21,6 +21,7 @@ from agent import config
 from agent.cli import output
 from agent.cli.exits import Exit, Fault, say
 from agent.cli.options import AsJson
+from agent.settings import Config
 from drivers.at import ports, rungs
 from drivers.at.recovery import Rung
 from drivers.at.settings import AtSettings
@@ -128,7 +129,7 @@ def _unfit(settings: AtSettings, rung: Rung) -> str | None:
     return None
 
 
-def _trusted(path: Path, owner: int) -> config.Config:
+def _trusted(path: Path, owner: int) -> Config:
     """The configuration, if nobody but its owner can have written it. Raises: Fault."""
     for place in (path, path.parent):
         try:

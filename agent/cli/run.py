@@ -18,7 +18,7 @@ from agent.cli import apart
 from agent.cli.exits import Exit, Fault, internal, say
 
 if TYPE_CHECKING:
-    from agent.config import Config
+    from agent.settings import Config
 
 _NEVER = ("rich", "pygments", "greenlet", "click")
 

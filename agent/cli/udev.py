@@ -21,6 +21,7 @@ from agent import config
 from agent.cli import output
 from agent.cli.exits import Exit, Fault
 from agent.cli.options import AsJson
+from agent.settings import Config
 from drivers.at.ports import AUTO_PREFIX, MODEM_MAKERS, is_network
 
 RULES = Path("/etc/udev/rules.d/78-phonebridge.rules")
@@ -78,7 +79,7 @@ def udev_rules(
     return Exit.OK
 
 
-def configured_ports(settings: config.Config) -> list[Port]:
+def configured_ports(settings: Config) -> list[Port]:
     """Routes whose driver has a port on this machine."""
     ports = [(route.name, getattr(route.driver, "port", None)) for route in settings.routes]
     return [Port(name, port) for name, port in ports if isinstance(port, str) and not is_network(port)]

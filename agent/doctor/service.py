@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from agent import config, plugins
-from agent.config import Config, ConfigError
+from agent.config import ConfigError
 from agent.doctor.note import Level, Note
 from agent.journal import checkup
+from agent.settings import Config
 
 _SERVER_S = 20.0
 _JOURNAL_FILE = "journal.db"

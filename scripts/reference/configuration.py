@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from agent import plugins
 from agent.alerts.settings import AlertSettings
-from agent.config import AgentSettings, RetentionSettings, RouteSettings
 from agent.metrics.settings import MetricsSettings
+from agent.settings import AgentSettings, RetentionSettings, RouteSettings
 from drivers.settings import Check, Ge, Gt, Le, Len, Secret
 from scripts.reference import example
 

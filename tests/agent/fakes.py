@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agent.clock import Clock
-from agent.config import AgentSettings, RouteConfig, RouteSettings
 from agent.gateway import Gateway
 from agent.inbox import Inbox
 from agent.journal import dispatch, outcomes, routing
 from agent.journal.store import Journal
 from agent.route import Route
+from agent.settings import AgentSettings, RouteConfig, RouteSettings
 from drivers.api import (
     AS_TEXT,
     Candidate,

@@ -18,6 +18,7 @@ from agent.model import Job
 from agent.reload import Reloader
 from agent.reread import read
 from agent.roster import Roster
+from agent.settings import Config
 from tests.agent.fakes import Box, FakeModem
 
 TO = "+4915112345678"
@@ -44,7 +45,7 @@ class Running:
         self.tables = {**self.tables, **tables}
         return await self.reloader.ask()
 
-    async def read(self) -> config.Config:
+    async def read(self) -> Config:
         return config.parse(self.tables)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from agent.clock import Clock
-from agent.config import RetentionSettings
 from agent.journal import acceptance, feeds, messages, retention
 from agent.journal.store import Journal
 from agent.model import Job
 from agent.retention import Retention
+from agent.settings import RetentionSettings
 from drivers.api import PlannedPart
 from tests.agent.fakes import Box, FakeModem
 from tests.clocks import SetClock

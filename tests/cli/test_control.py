@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from agent.clock import Clock
-from agent.config import AgentSettings, Config, RetentionSettings
 from agent.control import ControlServer, SocketBusy
 from agent.endpoint import LONGEST_LINE_OCTETS, SOCKET_NAME
 from agent.gateway import Gateway
 from agent.journal.store import Journal
 from agent.operations import OPERATIONS
+from agent.settings import AgentSettings, Config, RetentionSettings
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.config import RetentionSettings
 from agent.journal import copying, restoring, salvage
 from agent.journal.store import Journal
 from agent.retention import Retention
+from agent.settings import RetentionSettings
 
 
 def _backup(directory: Path) -> None:

@@ -15,13 +15,13 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.config import RetentionSettings
 from agent.gateway import Gateway
 from agent.journal import copying
 from agent.journal.schema import connect_writer
 from agent.journal.store import Journal
 from agent.model import Job, RouteState
 from agent.retention import Retention
+from agent.settings import RetentionSettings
 from drivers.simulator.process import SimulatorProcess
 from tests import own_gateway
 from tests.prove.measured import Figures

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from agent.assembly import open_routes_of
-from agent.config import RouteConfig, RouteSettings, parse
+from agent.config import parse
 from agent.inbox import Inbox
 from agent.model import Job, RouteState
 from agent.route import Route
+from agent.settings import RouteConfig, RouteSettings
 from drivers.api import NoSim, PortAbsent
 from drivers.settings import Secret
 from drivers.yazsana.driver import YazsanaDriver
