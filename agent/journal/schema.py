@@ -49,6 +49,9 @@ def _open(path: Path, now_ms: int) -> sqlite3.Connection:
         # A WAL of 4 MiB is the most that is kept on the card between checkpoints.
         connection.execute("PRAGMA journal_size_limit = 4194304")
         _migrate(connection, path, now_ms)
+        # Each write is a savepoint, and one of more than 64 KiB would keep its old pages in a file below /var/tmp: as
+        # much written to the card again as the journal itself takes. Not before migrations: VACUUM copies everything.
+        connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error as error:
         raise JournalError(
             f"the journal {path} cannot be opened ({error}); check the disk and the file's owner, "

@@ -41,6 +41,20 @@ async def test_a_failing_write_undoes_only_itself(journal: Journal) -> None:
     assert {"a", "b"} <= await keys(journal)
 
 
+async def test_a_large_write_keeps_its_old_pages_in_memory(journal: Journal) -> None:
+    """Else in a file below /var/tmp, which costs the card as much as the journal itself."""
+
+    def open_files(con: sqlite3.Connection) -> set[str]:
+        con.executemany("INSERT INTO meta VALUES (?, ?)", [(f"k{n}", "x" * 2000) for n in range(100)])
+        con.execute("SAVEPOINT inner")
+        con.execute("UPDATE meta SET value = 'y' || value WHERE key LIKE 'k%'")
+        return {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+
+    held = await journal.write(lambda con: (open_files(con), con.execute("RELEASE inner"))[0])
+    assert any("journal.db-wal" in file for file in held)
+    assert not [file for file in held if "etilqs" in file]
+
+
 async def test_writes_that_may_wait_share_a_commit(journal: Journal) -> None:
     before = journal.commits
     await asyncio.gather(*(journal.write(put(f"k{n}"), patience_s=0.05) for n in range(50)))  # type: ignore[arg-type]
