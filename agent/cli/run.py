@@ -26,6 +26,8 @@ _NEVER = ("rich", "pygments", "greenlet", "click")
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code."""
     parsed = _parser().parse_args(arguments)
+    # Before the fork: the child that reads the configuration has no use for them either, and would take longest.
+    block_imports()
     settings = apart.start(parsed.config)
     slim_imports()
     memory.share_one_heap()
@@ -40,11 +42,16 @@ def main(arguments: Sequence[str]) -> int:
         return internal(error)
 
 
-def slim_imports() -> None:
-    """Import structlog as if the terminal's libraries were not installed. Call before any of ours."""
+def block_imports() -> None:
+    """From here on the terminal's libraries are as if they were not installed."""
     for name in _NEVER:
         # None makes `import name` an ImportError, which is expected. What is loaded already stays.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def slim_imports() -> None:
+    """Import structlog without the terminal's libraries. Call before any of ours."""
+    block_imports()
     import structlog  # noqa: F401, PLC0415 - now, while the names are blocked
 
 
