@@ -1,8 +1,8 @@
 """The only object that upstreams, the CLI and the page see.
 
-It validates jobs, chooses their route, and answers questions from the journal; `accounts` and `hooks` belong to
-the local server, `facts` are what upstreams keep for themselves. Everything that must last is in the journal before
-a method returns.
+It takes jobs in, answers questions from the journal, and knows which routes and upstreams there are; `accounts` and
+`hooks` belong to the local server, `facts` are what upstreams keep for themselves. Everything that must last is in the
+journal before a method returns.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from agent import numbers
 from agent.accounts import Accounts
 from agent.alerts.telling import Notice
 from agent.alerts.watch import Alerts
-from agent.chooser import Chooser, Conditions
+from agent.chooser import Chooser
 from agent.clock import Clock
 from agent.facts import Facts
 from agent.failover import Failover
@@ -36,20 +35,17 @@ from agent.journal.schema import JournalError
 from agent.journal.store import Journal, JournalFull
 from agent.journal.upstream_pace import Pace
 from agent.metrics.monitor import Monitor
-from agent.model import MAX_PRIORITY, MIN_PRIORITY, Event, Job, Message, MessageState, RouteState, RouteView
+from agent.model import Event, Job, Message, MessageState, RouteState, RouteView
 from agent.outbox import Outbox
+from agent.preparation import Preparation
 from agent.route import Route
 from agent.settings import AgentSettings
 from agent.upstreams.api import Pairing
-from drivers.api import PlannedPart, PlanOptions
 
 if TYPE_CHECKING:
     from agent.reload import Reloader
 
 _log = structlog.get_logger("gateway")
-
-# Jobs that are planned between two looks at the lines.
-_BREATH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +82,7 @@ class Gateway:
         self.routes: dict[str, Route] = {}
         self._chooser = Chooser(self.routes, journal, clock, lambda: self.settings)
         self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts, self._chooser)
+        self._preparation = Preparation(journal, self._chooser, self._failover, lambda: self.settings)
         self.feeds: dict[str, Feed] = {}
         self.pairings: dict[str, Pairing] = {}
         self.refreshers: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -118,21 +115,13 @@ class Gateway:
             raise JournalError(self.degraded)
         if not self.journal.has_reserve:
             raise JournalFull("the disk is full: nothing is accepted until there is room again; free some space")
-        row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
-        born_ms = await self.born_ms()
-        conditions = await self._conditions(jobs)
-        prepared: list[PreparedJob] = []
-        for job in jobs:
-            prepared.append(self._prepare(job, row, born_ms, conditions))
-            if not len(prepared) % _BREATH:
-                # Thousands of long texts at once take seconds on a small machine: the lines must not wait for them.
-                await asyncio.sleep(0)
+        prepared = await self._preparation.prepare(upstream, jobs)
         return await self.outbox.accept(upstream, prepared, idempotency, bill)
 
     async def plan(self, upstream: str, job: Job) -> PreparedJob:
         """What `accept` would make of a job; nothing is kept or sent."""
-        row = await self.journal.read(lambda con: feeds.upstream(con, upstream))
-        return self._prepare(job, row, await self.born_ms(), await self._conditions([job]))
+        (prepared,) = await self._preparation.prepare(upstream, [job])
+        return prepared
 
     async def known(self, upstream: str, remote_ids: Sequence[str]) -> dict[str, Known]:
         """Those of a server's ids that the journal knows, with our state."""
@@ -370,41 +359,6 @@ class Gateway:
             watcher.set()
 
     # --- pieces -------------------------------------------------------------------------------------
-
-    async def _conditions(self, jobs: Sequence[Job]) -> Conditions:
-        return await self._chooser.conditions([self._dialable(job)[0] for job in jobs])
-
-    def _dialable(self, job: Job) -> tuple[str, str | None]:
-        """The number as it goes on the air, and why it cannot be sent to."""
-        try:
-            number = numbers.dialable(job.recipient, self.settings.default_region)
-        except numbers.NotDialable as error:
-            return job.recipient.strip()[:40], str(error)
-        return number, self._chooser.refusal(number)
-
-    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int, conditions: Conditions) -> PreparedJob:
-        number, failure = self._dialable(job)
-        failure = job.refusal or failure
-        if not failure and not job.text and job.data is None:
-            failure = "the text is empty"
-        if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
-            failure = f"priority {job.priority} is not between {MIN_PRIORITY} and {MAX_PRIORITY}"
-        route, parts, is_free = "", tuple[PlannedPart, ...](), False
-        if not failure and job.device is not None and job.route is None:
-            route = f"@{job.device}"
-            # A remote agent plans for itself.
-            if job.details:
-                failure = "a remote device carries plain texts only: no flash, no data and no port"
-            parts = (PlannedPart("text", job.text.encode()),)
-        elif not failure:
-            chosen = self._chooser.choose(job, number, upstream.default_sim_slot, conditions)
-            failure, is_free = chosen.failure, chosen.is_free
-            if not failure:
-                options = PlanOptions(recipient=number, is_flash=job.is_flash, port=job.port, data=job.data)
-                route, parts, failure = self._failover.planned(job.text, chosen.names, options=options)
-        limit_ms = self.settings.max_backlog_age_h * 3_600_000
-        is_held = failure is None and job.created_ms is not None and job.created_ms < born_ms - limit_ms
-        return PreparedJob(job, number, route, parts, failure, is_held, is_free)
 
     async def move_stranded(self) -> bool:
         """Messages without an attempt whose route cannot take them: to the fallback and back, or failed with the

@@ -1,0 +1,77 @@
+"""What becomes of a job before the journal sees it: checked, given a route, planned in parts, or refused for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from agent import numbers
+from agent.chooser import Chooser, Conditions
+from agent.failover import Failover
+from agent.journal import feeds, routing
+from agent.journal.acceptance import PreparedJob
+from agent.journal.feeds import UpstreamRow
+from agent.journal.store import Journal
+from agent.model import MAX_PRIORITY, MIN_PRIORITY, Job
+from agent.settings import AgentSettings
+from drivers.api import PlannedPart, PlanOptions
+
+# Jobs that are planned between two looks at the lines.
+_BREATH = 20
+
+
+class Preparation:
+    """One per gateway. Keeps nothing."""
+
+    def __init__(
+        self, journal: Journal, chooser: Chooser, failover: Failover, settings: Callable[[], AgentSettings]
+    ) -> None:
+        self._journal = journal
+        self._chooser = chooser
+        self._failover = failover
+        self._settings = settings
+
+    async def prepare(self, upstream: str, jobs: Sequence[Job]) -> list[PreparedJob]:
+        """One for each job, in their order."""
+        row = await self._journal.read(lambda con: feeds.upstream(con, upstream))
+        born_ms = await self._journal.read(routing.born_ms)
+        conditions = await self._chooser.conditions([self._dialable(job)[0] for job in jobs])
+        prepared: list[PreparedJob] = []
+        for job in jobs:
+            prepared.append(self._prepare(job, row, born_ms, conditions))
+            if not len(prepared) % _BREATH:
+                # Thousands of long texts at once take seconds on a small machine: the lines must not wait for them.
+                await asyncio.sleep(0)
+        return prepared
+
+    def _dialable(self, job: Job) -> tuple[str, str | None]:
+        """The number as it goes on the air, and why it cannot be sent to."""
+        try:
+            number = numbers.dialable(job.recipient, self._settings().default_region)
+        except numbers.NotDialable as error:
+            return job.recipient.strip()[:40], str(error)
+        return number, self._chooser.refusal(number)
+
+    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int, conditions: Conditions) -> PreparedJob:
+        number, failure = self._dialable(job)
+        failure = job.refusal or failure
+        if not failure and not job.text and job.data is None:
+            failure = "the text is empty"
+        if not failure and not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
+            failure = f"priority {job.priority} is not between {MIN_PRIORITY} and {MAX_PRIORITY}"
+        route, parts, is_free = "", tuple[PlannedPart, ...](), False
+        if not failure and job.device is not None and job.route is None:
+            route = f"@{job.device}"
+            # A remote agent plans for itself.
+            if job.details:
+                failure = "a remote device carries plain texts only: no flash, no data and no port"
+            parts = (PlannedPart("text", job.text.encode()),)
+        elif not failure:
+            chosen = self._chooser.choose(job, number, upstream.default_sim_slot, conditions)
+            failure, is_free = chosen.failure, chosen.is_free
+            if not failure:
+                options = PlanOptions(recipient=number, is_flash=job.is_flash, port=job.port, data=job.data)
+                route, parts, failure = self._failover.planned(job.text, chosen.names, options=options)
+        limit_ms = self._settings().max_backlog_age_h * 3_600_000
+        is_held = failure is None and job.created_ms is not None and job.created_ms < born_ms - limit_ms
+        return PreparedJob(job, number, route, parts, failure, is_held, is_free)
