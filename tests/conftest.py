@@ -6,16 +6,19 @@ Also what makes the suite quick and steady wherever it runs.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from subprocess import PIPE
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from drivers.simulator.process import SimulatorProcess
-from tests.forked import Forks
+from tests.forked import Forks, popen
 
 # The tests start some hundred programs of this tree; each would compile it anew where the environment says so.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -28,13 +31,19 @@ settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_simulators() -> Iterator[None]:
-    """Start every simulator of this process as a fork."""
-    forks, plain = Forks(), SimulatorProcess.spawn
-    SimulatorProcess.spawn = staticmethod(forks.spawn)
+def forked_programs() -> Iterator[None]:
+    """Start simulators, servers and daemons as forks."""
+    Forks.running, plain = Forks(), SimulatorProcess.spawn
+    SimulatorProcess.spawn = staticmethod(_spawn_simulator)
     yield
     SimulatorProcess.spawn = staticmethod(plain)
-    forks.close()
+    Forks.running.close()
+    Forks.running = None
+
+
+def _spawn_simulator(command: list[str], environment: dict[str, str]) -> Any:
+    """`command` is python, -m, drivers.simulator and its arguments."""
+    return popen(command[2], *command[3:], stdin=PIPE, stdout=PIPE, env=environment, text=True)
 
 
 @pytest.fixture
@@ -57,6 +66,15 @@ _LONG = ("tests/prove/", "tests/matrix/", "tests/bench/", "tests/simulator/test_
 def pytest_xdist_auto_num_workers() -> int:
     """Two for each core, since tests wait for modems, radio and browsers half of their time."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: the collector need not look through all of it at each of its rounds.
+
+    The local server collects at its start, some hundred times in a suite.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

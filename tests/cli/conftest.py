@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from agent.cli import app
 from agent.cli.client import connected
 from agent.cli.exits import Fault
 from drivers.simulator.process import SimulatorProcess
+from tests.forked import popen
 
 START_S = 15.0
 
@@ -102,7 +102,7 @@ type = "local"
 bind = "127.0.0.1:{port}"
 """)
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "agent.cli", "run", "-c", str(config)], stderr=log)
+            process = popen("agent.cli", "run", "-c", str(config), stderr=log)
         try:
             _wait_until_ready(config, process, folder / "log")
             yield Running(config, f"http://127.0.0.1:{port}", modem, process)

@@ -7,8 +7,6 @@ import csv
 import json
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +18,7 @@ from agent.cli.client import connected
 from agent.cli.exits import Fault
 from agent.cli.export import guarded
 from tests.cli.conftest import Cli, Running
+from tests.forked import popen
 
 
 def _config(directory: Path) -> tuple[str, str]:
@@ -127,7 +126,7 @@ def test_a_daemon_on_a_damaged_journal_runs_degraded_until_it_is_recovered(cli: 
 def _running(arguments: tuple[str, str]) -> Iterator[None]:
     log = Path(arguments[1]).with_suffix(".log")
     with log.open("ab") as output:
-        process = subprocess.Popen([sys.executable, "-m", "agent.cli", "run", *arguments], stderr=output)
+        process = popen("agent.cli", "run", *arguments, stderr=output)
     try:
         until = time.monotonic() + 30
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import START_S, Cli, Outcome, Running
+from tests.forked import popen
 from tests.smsgate_server.process import SmsGateServer
 
 PASSWORD = "fourteen-letters"
@@ -49,7 +49,7 @@ base_url = "{server.url}"
         monkeypatch.setattr(sys, "stdin", io.StringIO(f"{password}\n"))
 
     with log.open("wb") as lines:
-        process = subprocess.Popen([sys.executable, "-m", "agent.cli", "run", "-c", str(config)], stderr=lines)
+        process = popen("agent.cli", "run", "-c", str(config), stderr=lines)
     try:
         until = time.monotonic() + START_S
         while ask("account").code != 0 and time.monotonic() < until:

@@ -13,13 +13,14 @@ import selectors
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
+
+from tests.forked import popen
 
 from .http1 import reserve_port
 from .record import read_lines
@@ -138,8 +139,11 @@ class MobSmsServer:
         """Raises: RuntimeError: the process ended or stayed silent; its error output is in the text."""
         first = not self.state_path.exists()
         with self.error_path.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._runner, "tests.mobsms_server", "--exit-with-stdin", *self._arguments],
+            # What runs it is first, where something does.
+            program, *arguments = [*self._runner, "tests.mobsms_server", "--exit-with-stdin", *self._arguments]
+            self._process = popen(
+                program,
+                *arguments,
                 cwd=_ROOT,
                 env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,

@@ -16,6 +16,7 @@ from typing import Any, Self
 from drivers.simulator.process import SimulatorProcess
 from tests.accountant import Account, take_account
 from tests.clocked import TestClock
+from tests.forked import popen
 from tests.mobsms_server.process import Certificates, MobSmsServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,22 +69,20 @@ class Daemon:
 
     def start(self, kill_at: str | None = None, *, prefix: tuple[str, ...] = ()) -> None:
         """Start; returns at once. `prefix` is a program to run it under, e.g. strace."""
-        clocked = ["tests.clocked"] if self.clock else []
-        command = [*prefix, sys.executable, "-m", *clocked, *self.module, str(self.config_path)]
+        program = [*self.module, str(self.config_path), *([kill_at] if kill_at else [])]
+        environment = {
+            **os.environ,
+            **(self.clock.environment() if self.clock else {}),
+            **self.environment,
+            "PYTHONPATH": str(ROOT),
+        }
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *([kill_at] if kill_at else [])],
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    **(self.clock.environment() if self.clock else {}),
-                    **self.environment,
-                    "PYTHONPATH": str(ROOT),
-                },
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+            if prefix or self.clock:
+                under = [*prefix, sys.executable, "-m", *(["tests.clocked"] if self.clock else [])]
+                self.process = subprocess.Popen([*under, *program], cwd=ROOT, env=environment, **streams)
+            else:
+                self.process = popen(*program, cwd=ROOT, env=environment, **streams)
         self._is_traced = bool(prefix)
 
     @property

@@ -8,12 +8,12 @@ import json
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from tests.forked import popen
 from tests.mobsms_server.http1 import reserve_port
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -51,10 +51,11 @@ class SmsGateServer:
 
     def start(self) -> None:
         with self.error_path.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.smsgate_server", *self._arguments],
+            self._process = popen(
+                "tests.smsgate_server", *self._arguments,
                 cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
             )  # fmt: skip
+        assert self._process is not None
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)

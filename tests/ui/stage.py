@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from typing import Any
 from playwright.sync_api import Browser, Playwright
 
 from drivers.simulator.process import SimulatorProcess
+from tests.forked import popen
 
 KEY = "the-owners-key-of-the-page"
 _CHROMIUM = "/usr/bin/chromium"
@@ -101,9 +101,7 @@ def stage(
         config.chmod(0o600)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PHONEBRIDGE_")}
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "agent.cli", "run", "-c", str(config)], stderr=output, env=environment
-            )
+            process = popen("agent.cli", "run", "-c", str(config), stderr=output, env=environment)
         running = Stage(f"http://127.0.0.1:{port}", modem, folder)
         try:
             wait_until(f"the gateway is ready\n{log}", lambda: _is_ready(running, process, modems), 40)
