@@ -343,7 +343,7 @@ class Gateway:
         self._views[upstream] = self.clock.boot_ms()
 
     def can_be_asked(self, upstream: str, refresh: Callable[[], Awaitable[None]]) -> None:
-        """From now on a message that waited is sent only after `refresh()` or 2 s (SEEDS section 1)."""
+        """From now on a message that waited is sent only after `refresh()` or 2 s."""
         self.refreshers[upstream] = refresh
         self._views.setdefault(upstream, 0)
 
@@ -379,6 +379,6 @@ class Gateway:
             if refresh is not None:
                 await refresh()
         finally:
-            # Answered or not: a failed or slow check does not stop the send (SEEDS section 1).
+            # Answered or not: a failed or slow check does not stop the send.
             if upstream in self._views:
                 self._views[upstream] = self.clock.boot_ms()

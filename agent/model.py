@@ -141,7 +141,7 @@ class AttemptOutcome(StrEnum):
 
 
 URGENT_PRIORITY = 100
-"""From here up a message passes limits and delays (DESIGN section 4)."""
+"""From here up a message passes limits and delays."""
 
 MIN_PRIORITY, MAX_PRIORITY = -128, 127
 

@@ -21,7 +21,7 @@ from agent.journal.dispatch import Claim, Nothing, RouteCall
 from agent.journal.outcomes import Finished
 from agent.journal.store import Journal, landed
 
-# A check of the server's pending list that is slower than this does not hold up the send (SEEDS section 1).
+# A check of the server's pending list that is slower than this does not hold up the send.
 _ASK_TIMEOUT_S = 2.0
 
 

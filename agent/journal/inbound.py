@@ -236,7 +236,7 @@ _REPLY_WINDOW_MS = 72 * 3_600_000
 
 
 def account_of(connection: sqlite3.Connection, sender: str, now: Instant) -> int | None:
-    """The owner's account, or another that was the last to text the sender within 72 h (SEEDS section 3)."""
+    """The owner's account, or another that was the last to text the sender within 72 h."""
     row = connection.execute(
         "SELECT account, created_ms FROM message WHERE number = ? AND direction = 'outbound' ORDER BY id DESC LIMIT 1",
         (sender,),
