@@ -6,7 +6,6 @@ an upstream are that plugin's own model, so a new one brings its keys along.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import re
@@ -224,6 +223,8 @@ def _said(fault: Any) -> str:
 
 def _unknown(path: str, given: str, known: Iterable[str], kind: str = "key") -> str:
     options = sorted(known)
+    import difflib  # noqa: PLC0415 - for a mistake only; a daemon that runs has none
+
     near = difflib.get_close_matches(given, options, n=1, cutoff=0.5)
     hint = f'did you mean "{near[0]}"?' if near else f"known are {_listed(options)}"
     return f'{path}: there is no {kind} "{given}"; {hint}'

@@ -49,7 +49,10 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
 
 
 def run_as_user(daemon: Daemon) -> None:
-    """Start it through the command itself, since that keeps libraries of the CLI out of the process."""
+    """Start it through the command itself, since that keeps libraries of the CLI out of the process, and with the
+    environment of the service."""
+    lines = (ROOT / "systemd" / "phonebridge.service").read_text().splitlines()
+    given = [line.removeprefix("Environment=") for line in lines if line.startswith("Environment=")]
     program = Path(sys.executable).with_name("phonebridge")
     with daemon.log_path.open("ab") as log:
         daemon.process = subprocess.Popen(
@@ -58,6 +61,7 @@ def run_as_user(daemon: Daemon) -> None:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=daemon.directory,
+            env={**os.environ, **dict(one.split("=", 1) for one in given)},
         )
 
 
