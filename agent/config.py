@@ -122,17 +122,17 @@ def _route(table: dict[str, Any], index: int) -> RouteConfig:
     where = f"route[{table.get('name', index)}]"
     name = table.get("driver", "at")
     try:
-        driver = plugins.load_driver(str(name))
+        own_settings = plugins.settings_of(plugins.DRIVERS, str(name))
     except plugins.UnknownPlugin as error:
         raise ConfigError(_unknown(f"{where}.driver", str(name), error.known, "driver")) from error
-    keys = (*keys_of(RouteSettings), *keys_of(driver.Settings))
+    keys = (*keys_of(RouteSettings), *keys_of(own_settings))
     for key in table:
         if key not in keys:
             raise ConfigError(_unknown(f"{where}.{key}", key, keys))
     shared = {key: value for key, value in table.items() if key in keys_of(RouteSettings)}
     own = {key: value for key, value in table.items() if key not in keys_of(RouteSettings)}
     settings = _build(RouteSettings, shared, where)
-    return RouteConfig(settings=settings, driver=_build(driver.Settings, own, where))
+    return RouteConfig(settings=settings, driver=_build(own_settings, own, where))
 
 
 def _upstream(table: dict[str, Any], index: int) -> Any:
@@ -141,12 +141,12 @@ def _upstream(table: dict[str, Any], index: int) -> Any:
         raise ConfigError(f"upstream[{index}].type is missing; use one of {_listed(plugins.names(plugins.UPSTREAMS))}")
     name = table.get("name") or kind
     try:
-        cls = plugins.load_upstream(kind)
+        settings = plugins.settings_of(plugins.UPSTREAMS, kind)
     except plugins.UnknownPlugin as error:
         raise ConfigError(_unknown(f"upstream[{name}].type", kind, error.known, "upstream type")) from error
     if name in _RESERVED and kind != _RESERVED[name]:
         raise ConfigError(f'upstream[{name}].name: "{name}" is what phonebridge calls its own; give another name')
-    return _build(cls.Settings, {**table, "name": name}, f"upstream[{name}]")
+    return _build(settings, {**table, "name": name}, f"upstream[{name}]")
 
 
 def _check_routes(routes: tuple[RouteConfig, ...]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drivers.api import Driver
+if TYPE_CHECKING:
+    from drivers.api import Driver
 
 DRIVERS = "phonebridge.drivers"
 UPSTREAMS = "phonebridge.upstreams"
@@ -28,6 +29,16 @@ def load_driver(name: str) -> Driver:
     """An instance of the driver. Raises: UnknownPlugin."""
     driver: Driver = _load(DRIVERS, name)()
     return driver
+
+
+def settings_of(group: str, name: str) -> Any:
+    """The dataclass of the keys that a driver or an upstream brings. Raises: UnknownPlugin.
+
+    It may have an entry point of its own below the group `….settings`: then the rest of the plugin is not loaded, by
+    which a daemon starts sooner.
+    """
+    apart = _entries(f"{group}.settings").get(name)
+    return apart.load() if apart is not None else _load(group, name).Settings
 
 
 def load_upstream(name: str) -> Any:

@@ -144,6 +144,7 @@ def test_it_has_everything_that_the_contract_names(driver: Driver) -> None:
 
 def test_its_keys_are_its_own(driver: Driver) -> None:
     assert is_dataclass(driver.Settings)
+    assert plugins.settings_of(plugins.DRIVERS, driver.name) is driver.Settings
     own = {key.name for key in fields(driver.Settings)}
     assert not own & {key.name for key in fields(RouteSettings)}
 

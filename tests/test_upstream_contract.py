@@ -197,6 +197,7 @@ def test_it_has_everything_that_the_contract_names(kind: str) -> None:
     cls = plugins.load_upstream(kind)
     assert cls.kind == kind and is_dataclass(cls.Settings) and issubclass(cls.Settings, UpstreamSettings)
     assert {"type", "name"} <= {key.name for key in fields(cls.Settings)}
+    assert plugins.settings_of(plugins.UPSTREAMS, kind) is cls.Settings
     for name, member in inspect.getmembers(api.Upstream, inspect.isfunction):
         if name.startswith("_"):
             continue

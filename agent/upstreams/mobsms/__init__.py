@@ -18,7 +18,20 @@ Nothing outside this package needs more than the two names below.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from agent.upstreams.mobsms.settings import MobSmsSettings
-from agent.upstreams.mobsms.upstream import MobSmsUpstream
+
+if TYPE_CHECKING:
+    from agent.upstreams.mobsms.upstream import MobSmsUpstream
 
 __all__ = ["MobSmsSettings", "MobSmsUpstream"]
+
+
+def __getattr__(name: str) -> Any:
+    """The upstream itself when it is asked for: who reads a configuration needs the keys alone."""
+    if name == "MobSmsUpstream":
+        from agent.upstreams.mobsms.upstream import MobSmsUpstream  # noqa: PLC0415
+
+        return MobSmsUpstream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

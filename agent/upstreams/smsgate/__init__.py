@@ -23,7 +23,20 @@ Its modules:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from agent.upstreams.smsgate.settings import SmsGateSettings
-from agent.upstreams.smsgate.upstream import SmsGateUpstream
+
+if TYPE_CHECKING:
+    from agent.upstreams.smsgate.upstream import SmsGateUpstream
 
 __all__ = ["SmsGateSettings", "SmsGateUpstream"]
+
+
+def __getattr__(name: str) -> Any:
+    """The upstream itself when it is asked for: who reads a configuration needs the keys alone."""
+    if name == "SmsGateUpstream":
+        from agent.upstreams.smsgate.upstream import SmsGateUpstream  # noqa: PLC0415
+
+        return SmsGateUpstream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
