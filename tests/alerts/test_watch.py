@@ -13,6 +13,7 @@ import pytest
 from agent.alerts.settings import KINDS, AlertSettings
 from agent.alerts.telling import Notice
 from agent.config import ConfigError, keys_of, parse
+from agent.model import RouteState
 from drivers.api import NoSim
 from tests.agent.fakes import Box, FakeModem
 from tests.mobsms_server.http1 import HttpServer, Request, Response
@@ -74,7 +75,7 @@ async def test_raised_once_told_once_cleared_once(tmp_path: Path) -> None:
 
 async def test_no_storm_after_a_restart(tmp_path: Path) -> None:
     async with Box(tmp_path, {"a": FakeModem()}) as box:
-        box.gateway.routes["a"].down_since = -1e9
+        box.gateway.routes["a"]._standing.move(RouteState.ABSENT, "/dev/ttyUSB0 is not there…", -1e9)
         assert await Watched(box).look() == [("raised", "no_network", "a")]
         again = await box.crash()
         try:
@@ -107,8 +108,7 @@ async def test_the_owner_gets_an_sms_by_a_route_that_the_alert_is_not_about(tmp_
         box.tasks.append(asyncio.create_task(box.gateway.routes["b"].run()))
         await ready(box, "b")
         watched = Watched(box, sms_to=[OWNER, "+491700000002"], sms_per_day=2)
-        box.gateway.routes["a"].down_since = -1e9
-        box.gateway.routes["a"].problem = "/dev/ttyUSB0 is not there…"
+        box.gateway.routes["a"]._standing.move(RouteState.ABSENT, "/dev/ttyUSB0 is not there…", -1e9)
         await watched.look()
         async with asyncio.timeout(30):
             while len(good.sent) < 2:
