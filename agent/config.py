@@ -6,12 +6,13 @@ an upstream are that plugin's own model, so a new one brings its keys along.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -191,12 +192,21 @@ def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return value
 
 
-def _build(settings: type[Any], table: dict[str, Any], where: str) -> Any:
+@functools.cache
+def _check(settings: Any) -> Callable[[Any], Any]:
+    """What checks a table. Made once: there are several routes of a kind."""
     # Imported here: the daemon reads its configuration in a process that ends (agent/cli/run.py).
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    adapter: TypeAdapter[Any] = TypeAdapter(settings)
+    return adapter.validate_python
+
+
+def _build(settings: Any, table: dict[str, Any], where: str) -> Any:
+    from pydantic import ValidationError  # noqa: PLC0415
 
     try:
-        return TypeAdapter(settings).validate_python(credentials.expanded(table))
+        return _check(settings)(credentials.expanded(table))
     except ValidationError as error:
         faults = error.errors()
         # A misspelt key makes the right one missing: the spelling is the news.

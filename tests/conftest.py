@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
@@ -23,6 +24,10 @@ from tests.forked import Forks, popen
 # The tests start some hundred programs of this tree; each would compile it anew where the environment says so.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Each HTTP client reads the authorities it trusts: 0.1 s of CPU for a system's hundreds. No test talks to the outside.
+_ONE_AUTHORITY = Path(__file__).with_name("authority.pem")
+os.environ["SSL_CERT_FILE"] = str(_ONE_AUTHORITY)
 
 # No test asserts a time, and hypothesis would: 200 ms for each example, which another program's work can take.
 # Fewer examples than its own 100: long searches are tests/fuzz and the proofs.

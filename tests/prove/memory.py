@@ -61,7 +61,11 @@ def run_as_user(daemon: Daemon) -> None:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=daemon.directory,
-            env={**os.environ, **dict(one.split("=", 1) for one in given)},
+            # With the system's certificates, as on a user's box, which the suite otherwise saves.
+            env={
+                **{name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"},
+                **dict(one.split("=", 1) for one in given),
+            },
         )
 
 
