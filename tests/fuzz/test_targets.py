@@ -18,6 +18,10 @@ _FEW = {"mobsms-api": 60, "mobsms-server": 25, "smsgate-server": 20, "yazsana-se
 """Those that take longer for each input."""
 
 
+_POST_TOKEN = f"POST /auth/token HTTP/1.1\nx-api-key: {requests.KEY}\nAuthorization: Bearer {requests.KEY}".encode()
+_POST_TOKEN += b"\nContent-Type: application/json\n\n"
+
+
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_nothing_is_found_in_a_moment(name: str) -> None:
     few = _FEW.get(name, 300)
@@ -28,7 +32,13 @@ def test_nothing_is_found_in_a_moment(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [pytest.param("mobsms", b'{"data": [], "total": 1' + b"0" * 400 + b"}", id="total-without-end")],
+    [
+        pytest.param("mobsms", b'{"data": [], "total": 1' + b"0" * 400 + b"}", id="total-without-end"),
+        pytest.param("mqtt-orders", b'phonebridge/gate/send\n{"\\ud800": 1, "to": "1", "text": "x"}', id="half-a-key"),
+        pytest.param("mqtt-orders", b'phonebridge/gate/send\n{"to": "1", "text": null}', id="no-text"),
+        pytest.param("environment", b"UPSTREAM__MOBSMS__API_KEY=\x8c", id="no-utf-8"),
+        pytest.param("smsgate-api", _POST_TOKEN + b'{"ttl": 60, "scopes": ["\\ud800"]}', id="half-a-scope"),
+    ],
 )
 def test_what_was_found_is_mended(name: str, data: bytes) -> None:
     with TARGETS[name]() as ready:

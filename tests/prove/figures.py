@@ -1,4 +1,4 @@
-"""`make prove WHAT=figures`: the benchmarks with their promises, torture, and power cuts. Exits 1 on a miss.
+"""`make prove WHAT=figures`: the benchmarks with their promises, torture, power cuts, and fuzzing. Exits 1 on a miss.
 
 The benchmarks take the better part of an hour; `--only power-cut` and the like run one check.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.prove import power_cut, runner
+from tests.prove import fuzzing, power_cut, runner
 from tests.prove.measured import Figures
 from tests.prove.stage import ROOT
 from tests.torture.run import torture
@@ -40,7 +40,7 @@ def _torture(directory: Path, figures: Figures, *, short: bool, seed: int) -> No
 
 
 CHECKS: MappingProxyType[str, Callable[..., None]] = MappingProxyType(
-    {"power-cut": power_cut.prove, "torture": _torture, "benchmarks": _benchmarks}
+    {"power-cut": power_cut.prove, "fuzz": fuzzing.prove, "torture": _torture, "benchmarks": _benchmarks}
 )
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tests.prove.figures import CHECKS
 from tests.prove.measured import Figures
 
 
-@pytest.mark.parametrize("name", ["power-cut", "torture"])
+@pytest.mark.parametrize("name", ["power-cut", "fuzz", "torture"])
 def test_figures(name: str, tmp_path: Path) -> None:
     figures = Figures(name)
     CHECKS[name](tmp_path, figures, short=True, seed=20261125)

@@ -27,6 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     if not os.environ.get(INSIDE):
         _in_a_mount_namespace()
+    print(f"again: make torture ARGS='--seconds {options.seconds:g} --seed {options.seed}'", flush=True)
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as directory:
         dice = random.Random(options.seed)
         figures = torture(Path(directory), options.seconds, dice, options.seed, options.keep)

@@ -309,9 +309,12 @@ async def _parsed(request: Request) -> Any:
 
 
 def _checked(body: JsonBody, given: Any) -> BaseModel | None:
-    """Raises: Invalid; ValidationError."""
+    """Raises: Invalid; ValidationError; HTTPException 400, where a complaint quotes what no UTF-8 spells."""
     if given is not None:
-        return body.model.model_validate(given)
+        try:
+            return body.model.model_validate(given)
+        except UnicodeEncodeError as error:
+            raise HTTPException(400) from error
     if body.is_required:
         raise Invalid([{"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}])
     return None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,6 +20,13 @@ class Order(BaseModel):
 
     pieces: int = Field(ge=1)
     note: str | None = None
+
+    @field_validator("note")
+    @classmethod
+    def _is_quiet(cls, value: str | None) -> str | None:
+        if value is not None and "!" in value:
+            raise ValueError(f"is too loud: {value}")
+        return value
 
 
 class Known(BaseModel):
@@ -86,6 +93,7 @@ _JSON = {"content-type": "application/json"}
         ("POST", "/shop/orders/a", {"content": b"\xff\xff\xff", "headers": _JSON}, (400, None)),
         ("POST", "/shop/orders/a", {"content": b"[" * 100_000, "headers": _JSON}, (400, None)),
         ("POST", "/shop/orders/a", {"content": b"1" * 10_000, "headers": _JSON}, (400, None)),
+        ("POST", "/shop/orders/a", {"content": b'{"note": "\\ud800!"}', "headers": _JSON}, (400, None)),
         (
             "POST", "/shop/orders/long?count=0", {"json": {"pieces": "x"}, "headers": {"X-Mark": "abc"}},
             (422, [
