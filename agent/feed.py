@@ -70,6 +70,8 @@ class Feed:
         self._is_saving = False
         self._saves_begun = self._saves_done = 0
         self._save_ended = asyncio.Event()
+        # By message, what was told of it last and is not written down as told.
+        self._told: dict[int, int] = {}
         # Up to here every item is to be written down as delivered or as left behind.
         self._must_pass = 0
         self._is_draining = False
@@ -149,6 +151,7 @@ class Feed:
         self._settled.clear()
         self._settling.clear()
         self._left.clear()
+        self._told.clear()
 
     def _take(self, item: FeedItem, *, is_behind: bool) -> None:
         self._lanes.setdefault(item.lane, _Lane()).items.append(item)
@@ -215,12 +218,14 @@ class Feed:
     async def _serve(self, message_id: int, lane: _Lane) -> None:
         try:
             while lane.items and not self._is_draining:
+                if (before := self._told.get(message_id)) is not None:
+                    await self._written(before)
                 if not await self._deliver(lane, lane.items[0]):
                     break
                 told = lane.items.popleft()
                 lane.failures = 0
-                if lane.items:
-                    await self._written(told.event_id)
+                if told.report is not None:
+                    self._told[message_id] = told.event_id
         finally:
             lane.is_running = False
             if not lane.items:
@@ -333,6 +338,7 @@ class Feed:
             ahead = self._in_memory - self._behind.keys()
         cursor = min(ahead) - 1 if ahead else self._read_to
         if cursor <= self._saved and not self._left and not self._settled:
+            self._forget_written()
             return
         left, settled = self._left, self._settled
         self._left, self._settled = [], []
@@ -341,5 +347,12 @@ class Feed:
             lambda con: feeds.advance(con, self._name, cursor, left, settled), patience_s=REPORT_PATIENCE_S
         )
         self._settling.difference_update(settled)
+        self._forget_written()
         if self._is_more_behind:
             self.wake()
+
+    def _forget_written(self) -> None:
+        """What the cursor has passed, and is not to be taken off the list of those left behind, is written down."""
+        for message_id, event_id in list(self._told.items()):
+            if event_id <= self._saved and event_id not in self._settling:
+                del self._told[message_id]

@@ -172,16 +172,25 @@ async def until(is_done: Callable[[], Any], timeout_s: float = 30.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def deliver_all(box: Box, modem: FakeModem, jobs: int, first: int = 0) -> list[int]:
+async def send_all(box: Box, jobs: int, first: int = 0) -> list[int]:
     accepted = await box.gateway.accept(
         "srv", [Job(f"+4915100{first + n:05d}", "x", remote_id=f"{first + n}") for n in range(jobs)]
     )
     ids = [item.message_id or 0 for item in accepted]
     for message_id in ids:
         await box.until(message_id, "sent", "delivered")
+    return ids
+
+
+async def report_all(modem: FakeModem, jobs: int) -> None:
     for _, sent in list(modem.sent)[-jobs:]:
         mr = modem.sent.index((_, sent)) + 1
         await modem.contexts[-1].emit(report(modem, mr % 256, sent.recipient))
+
+
+async def deliver_all(box: Box, modem: FakeModem, jobs: int, first: int = 0) -> list[int]:
+    ids = await send_all(box, jobs, first)
+    await report_all(modem, jobs)
     return ids
 
 
@@ -261,11 +270,16 @@ async def test_server_that_is_gone_is_told_later_in_order(
         assert feed.problem is None
 
 
-async def test_after_a_crash_no_state_is_told_behind_a_later_one(stage: tuple[Box, FakeModem]) -> None:
+@pytest.mark.parametrize("is_known_before", [True, False], ids=["both states at once", "the later one later"])
+async def test_after_a_crash_no_state_is_told_behind_a_later_one(
+    stage: tuple[Box, FakeModem], is_known_before: bool
+) -> None:
     """One message could not be told, so that the cursor stood; what was told ahead of it came again from the start."""
     box, modem = stage
     server = Server()
-    ids = await deliver_all(box, modem, 6)
+    ids = await send_all(box, 6)
+    if is_known_before:
+        await report_all(modem, 6)
     never = asyncio.Event()
 
     async def behave(message_id: int, _: str) -> None:
@@ -274,6 +288,9 @@ async def test_after_a_crash_no_state_is_told_behind_a_later_one(stage: tuple[Bo
 
     server.behave = behave
     async with Fed(box, server):
+        if not is_known_before:
+            await until(lambda: all(server.told[i] == ["sent"] for i in ids[1:]))
+            await report_all(modem, 6)
         await until(lambda: all(server.told[i] == ["sent", "delivered"] for i in ids[1:]))
     server.behave = None
     async with Fed(box, server):
