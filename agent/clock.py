@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -58,14 +58,17 @@ def iso_utc(utc_ms: int) -> str:
 
 
 def parse_iso_utc(text: str) -> int | None:
-    """Integer UTC ms of an ISO 8601 time, None where it is not one. A time without a zone is taken as UTC."""
+    """Integer UTC ms of an ISO 8601 time, None where it is not one. A time without a zone is taken as UTC.
+
+    In the first and the last year that there are it is none either: another zone may have no such day.
+    """
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return round(at.timestamp() * 1000)
+    return round(at.timestamp() * 1000) if MINYEAR < at.year < MAXYEAR else None
 
 
 class Clock:

@@ -33,6 +33,9 @@ def test_iso_times_round_trip_and_garbage_is_none() -> None:
     assert parse_iso_utc("2026-06-08T10:00:00.123000Z") == 1_780_912_800_123
     assert parse_iso_utc("2026-06-08T12:00:00.123+02:00") == 1_780_912_800_123
     assert parse_iso_utc("yesterday") is None
+    # No other zone can show these.
+    assert parse_iso_utc("9999-12-31T23:59:59-23:59") is None
+    assert parse_iso_utc("0001-01-01T00:00:00+23:59") is None
 
 
 def test_clock_can_be_declared_right() -> None:

@@ -18,8 +18,9 @@ _FEW = {"mobsms-api": 60, "mobsms-server": 25, "smsgate-server": 20, "yazsana-se
 """Those that take longer for each input."""
 
 
-_POST_TOKEN = f"POST /auth/token HTTP/1.1\nx-api-key: {requests.KEY}\nAuthorization: Bearer {requests.KEY}".encode()
-_POST_TOKEN += b"\nContent-Type: application/json\n\n"
+_HEAD = f"HTTP/1.1\nAuthorization: Bearer {requests.KEY}\nContent-Type: application/json\n\n".encode()
+_POST_TOKEN = b"POST /auth/token " + _HEAD
+_POST_MESSAGE = b"POST /messages " + _HEAD + b'{"phoneNumbers": ["112"], "textMessage": {"text": "x"}, '
 
 
 @pytest.mark.parametrize("name", list(TARGETS))
@@ -38,6 +39,9 @@ def test_nothing_is_found_in_a_moment(name: str) -> None:
         pytest.param("mqtt-orders", b'phonebridge/gate/send\n{"to": "1", "text": null}', id="no-text"),
         pytest.param("environment", b"UPSTREAM__MOBSMS__API_KEY=\x8c", id="no-utf-8"),
         pytest.param("smsgate-api", _POST_TOKEN + b'{"ttl": 60, "scopes": ["\\ud800"]}', id="half-a-scope"),
+        pytest.param("smsgate-api", _POST_MESSAGE + b'"id": "\\u0000"}', id="no-header-takes-this-id"),
+        pytest.param("smsgate-api", _POST_MESSAGE + b'"validUntil": "9999-12-31T23:59:59-23:59"}', id="no-such-day"),
+        pytest.param("smsgate-api", b"GET \\health HTTP/1.1", id="no-path"),
     ],
 )
 def test_what_was_found_is_mended(name: str, data: bytes) -> None:

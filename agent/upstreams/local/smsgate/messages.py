@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -96,7 +97,7 @@ async def document(local: Local, client: Client, key: str) -> Row:
 
 def location(request: Request, key: str) -> str:
     """Where a message can be read, in the spelling that the client uses."""
-    return f"{paths.asked(request).rstrip('/')}/{key}"
+    return f"{paths.asked(request).rstrip('/')}/{quote(key, safe='')}"
 
 
 async def filtered(

@@ -32,6 +32,8 @@ class Place:
 
 def placed(path: str) -> Place | None:
     """None where the path is not the dialect's."""
+    if not path.startswith("/"):
+        return None
     for prefix in _PREFIXES:
         if path.startswith(f"{prefix}/"):
             return Place(PREFIX + _plural(path.removeprefix(prefix)), is_local=False)
