@@ -148,11 +148,12 @@ class AtDriver:
             if late is not None:
                 session.late_outcome_is_known()
                 await context.emit(_late_event(modem.sim.iccid, late))
-        except SessionLost as error:
+        except BaseException as error:
+            # What was learnt of its pauses on the way is kept for the next attempt.
+            self._guard_s = channel.guard_s
             await channel.close()
-            raise NoAnswer(f"{settings.port}: {error}") from error
-        except BaseException:
-            await channel.close()
+            if isinstance(error, SessionLost):
+                raise NoAnswer(f"{settings.port}: {error}") from error
             raise
         self._guard_s = modem.profile.guard_s
         if modem.identity.imei is not None:

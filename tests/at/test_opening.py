@@ -50,6 +50,16 @@ async def test_a_pin_is_recorded_before_it_is_sent_and_accepted_after(simulator:
     assert (await route.send()).tp_mr is not None
 
 
+async def test_the_pause_that_a_modem_wants_is_kept_from_a_failed_attempt(simulator: Start, harness: Make) -> None:
+    sim = simulator("--pin", "4711", "--personality", "telit", "--noise", "0")
+    route = harness(sim.ports[0])
+    for _ in range(3):
+        with pytest.raises(PersonNeeded, match="PIN"):
+            await route.open()
+    # Which maker it is, is not known when it is first opened.
+    assert len(sim.events("violation")) <= 1
+
+
 async def test_a_refused_pin_is_never_sent_again(simulator: Start, harness: Make) -> None:
     sim = simulator("--pin", "4711")
     route = harness(sim.ports[0], pin=_secret("1234"))

@@ -14,7 +14,7 @@ from agent.inbox import Inbox
 from agent.journal.store import JournalFull
 from agent.upstreams.mqtt import MqttUpstream
 from agent.upstreams.mqtt.settings import broker
-from drivers.api import InboundPart, IncomingCall, Refused, Registration
+from drivers.api import InboundPart, IncomingCall, PartToSend, Refused, Registration, Submitted
 from drivers.mqtt.link import Link, LinkDown
 from drivers.mqtt.topics import Topics
 from tests.agent.fakes import FakeModem, report
@@ -152,7 +152,13 @@ async def test_a_crash_before_the_acknowledgement_makes_no_double(
 
 async def test_what_was_not_told_when_the_broker_died_is_told_when_it_is_back(tmp_path: Path) -> None:
     async with Stage(tmp_path, options=DURABLE) as stage:
-        stage.modems["a"].radio_s = 0.6
+        is_answered = asyncio.Event()
+
+        async def answer(_: PartToSend) -> Submitted:
+            await is_answered.wait()
+            return Submitted(1)
+
+        stage.modems["a"].answers.append(answer)
         await stage.say("send", _job("1"))
         await stage.until_statuses("1", "accepted")
         # What the broker passed on and did not live to acknowledge would rightly be told again.
@@ -162,7 +168,8 @@ async def test_what_was_not_told_when_the_broker_died_is_told_when_it_is_back(tm
         assert "was lost" in str(stage.upstream.status()["problem"]) or "reached" in str(
             stage.upstream.status()["problem"]
         )
-        await asyncio.sleep(0.8)
+        is_answered.set()
+        await stage.until(lambda: bool(stage.feed.waiting))
         await asyncio.to_thread(stage.broker.start)
         await stage.until_statuses("1", "accepted", "sent")
         assert stage.upstream.status()["problem"] is None

@@ -196,7 +196,7 @@ def test_two_sims_take_turns(start: Start, open_line: Open, name: str, first: st
         assert line.command(second) == ["+CME ERROR: 3"]
     assert line.command("AT+CFUN=4") == ["OK"]
     assert line.command(second) == ["OK"]
-    assert line.command("AT+CFUN=1") == ["OK"]
+    assert line.command("AT+CFUN=1")[-1] == "OK"  # what the new SIM says may come before it
     line.expect(re.escape(row.sms_marks[-1].encode()) + b"\r\n")
     assert line.command("AT+CNMI?")[0] == "+CNMI: 0,0,0,0,0"
     simulator.control.deliver("+491701234567", "for the other one", iccid=earlier)
@@ -204,7 +204,7 @@ def test_two_sims_take_turns(start: Start, open_line: Open, name: str, first: st
     assert simulator.control.request("sim")["iccid"] != earlier
     assert line.command("AT+CFUN=4") == ["OK"]
     assert line.command(first) == ["OK"]
-    assert line.command("AT+CFUN=1") == ["OK"]
+    assert line.command("AT+CFUN=1")[-1] == "OK"  # what the new SIM says may come before it
     simulator.wait_for("stored")
     assert [event["slot"] for event in simulator.events("slot")] == [1, 0]
 

@@ -38,12 +38,17 @@ REPORT_FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+def _timeout_s(fault: dict[str, Any]) -> float:
+    """The others answer, but on a busy machine not within a second."""
+    return 1 if fault["kind"] in ("hang", "drip") else 20
+
+
 async def test_every_fault_of_the_list_is_a_sentence_and_passes(server: MobSmsServer, start: Start) -> None:
     async def one(name: str, fault: dict[str, Any], sentence: str) -> None:
         row = server.add_device(f"list {name}")
         server.fault(**fault, count=1, path=rf"/api/sms\?.*device_id={row['id']}&.*")
         (number,) = server.enqueue(1, device=row["id"])
-        rig = await start(device_id=f"list {name}", directory=f"list {name}", timeout_s=1)
+        rig = await start(device_id=f"list {name}", directory=f"list {name}", timeout_s=_timeout_s(fault))
         await until(lambda: rig.problem)
         assert sentence in rig.problem, name
         assert "\n" not in rig.problem and len(rig.problem) < 400
@@ -61,7 +66,7 @@ async def test_every_fault_of_a_report_is_retried_until_it_is_told(server: MobSm
         row = server.add_device(f"report {name}")
         (number,) = server.enqueue(1, device=row["id"])
         server.fault(**fault, count=1, method="PUT", path=f"/api/sms/{number}")
-        rig = await start(device_id=f"report {name}", directory=f"report {name}", timeout_s=1)
+        rig = await start(device_id=f"report {name}", directory=f"report {name}", timeout_s=_timeout_s(fault))
         await until(lambda: told(server, number)[-1:] == ["sent"] and rig.feed.waiting == 0, 30)
         assert set(told(server, number)) == {"sent"}
         assert len(rig.modem.sent) == 1, name
