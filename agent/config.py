@@ -205,6 +205,9 @@ def _check(settings: Any) -> Callable[[Any], Any]:
 def _build(settings: Any, table: dict[str, Any], where: str) -> Any:
     from pydantic import ValidationError  # noqa: PLC0415
 
+    for key, value in table.items():
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{where}.{key}: holds a NUL character, which no name of a file can; write it anew")
     try:
         return _check(settings)(credentials.expanded(table))
     except ValidationError as error:
@@ -320,5 +323,13 @@ def _readable_secrets(path: Path, raw: dict[str, Any]) -> list[str]:
     return [
         f"{file} holds a secret and others can read it; run: chmod o-r {file}"
         for file in files
-        if file.exists() and file.stat().st_mode & stat.S_IROTH
+        if _is_open_to_others(file)
     ]
+
+
+def _is_open_to_others(file: Path) -> bool:
+    """Where it cannot be reached, whoever needs it says so."""
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except (OSError, ValueError):
+        return False

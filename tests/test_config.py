@@ -110,6 +110,19 @@ MISTAKES = [
     pytest.param('[[upstream]]\ntype = "mobsmss"\n', 'did you mean "mobsms"?', id="upstream-type"),
     pytest.param(ROUTE + 'driver = "att"\n', 'route[a].driver: there is no driver "att"', id="driver"),
     pytest.param('[route]\nname = "a"\n', "write [[route]] above its keys", id="table-for-list"),
+    pytest.param(
+        SERVER + f'ca_file = "/{"a" * 300}"\n', "cannot be reached: File name too long", id="file-out-of-reach"
+    ),
+    pytest.param(
+        f'[[upstream]]\ntype = "mqtt"\nurl = "mqtt://a"\nca_file = "/{"a" * 300}"\n',
+        "cannot be reached: File name too long",
+        id="broker's-file-out-of-reach",
+    ),
+    pytest.param(
+        '[[upstream]]\ntype = "mobsms"\napi_key_file = "/a\\u0000"\n',
+        "upstream[mobsms].api_key_file: holds a NUL character",
+        id="no-name-of-a-file",
+    ),
     pytest.param("agent = 3\n", "write [agent] above its keys", id="value-for-table"),
     pytest.param('[agent]\nmax_parts = "many"\n', "agent.max_parts: should be a valid integer", id="text-for-number"),
     pytest.param(
@@ -288,3 +301,7 @@ def test_two_sims_of_one_modem_share_a_port(tmp_path: Path) -> None:
         ("/dev/ttyUSB0", 1),
         ("/dev/ttyUSB0", 2),
     ]
+
+
+def test_a_secrets_file_out_of_reach_is_for_whoever_reads_it_to_say(tmp_path: Path) -> None:
+    assert loaded(tmp_path, f'[[upstream]]\ntype = "mobsms"\napi_key_file = "/{"a" * 300}"\n').warnings == ()

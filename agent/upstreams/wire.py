@@ -26,7 +26,12 @@ def server_address(value: str, example: str) -> str:
 
 def certificate_file(value: Path) -> Path:
     """Raises: ValueError with a sentence."""
-    if not value.is_file():
+    try:
+        is_file = value.is_file()
+    except OSError as error:
+        # A directory above it that this user may not enter, or a name too long.
+        raise ValueError(f"{value} cannot be reached: {error.strerror}") from error
+    if not is_file:
         raise ValueError(f"{value} is not a file; give the CA's certificate in PEM form")
     return value
 

@@ -44,7 +44,12 @@ def _levels(value: str) -> str:
 
 
 def _readable_file(value: Path) -> Path:
-    if not value.is_file():
+    try:
+        is_file = value.is_file()
+    except OSError as error:
+        # A directory above it that this user may not enter, or a name too long.
+        raise ValueError(f"{value} cannot be reached: {error.strerror}") from error
+    if not is_file:
         raise ValueError(f"{value} is not a file; give one in PEM form")
     return value
 

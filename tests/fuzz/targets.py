@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from agent import config, hook_address
+from agent import config, hook_address, plugins
 from agent.upstreams.mobsms import rows
 from drivers import sms
 from drivers.at.parser import Parser
-from tests.fuzz import answers, environment, local_server, mqtt
+from tests.fuzz import answers, environment, local_server, mqtt, own
 from tests.fuzz import target as dialogue
-from tests.fuzz.engine import Target, pure
+from tests.fuzz.engine import Ready, Target, pure
 from tests.fuzz.mutate import CORPUS as DIALOGUES
 
 _DEVICE = rows.Device(1, None, 0.0, None, True)
@@ -35,14 +35,21 @@ def pdu(data: bytes) -> None:
         sms.decode_push(data)
 
 
-def configuration(data: bytes) -> None:
-    """Any TOML document is a configuration, or one sentence of what is wrong with it."""
-    try:
-        raw = tomllib.loads(data.decode(errors="replace"))
-    except tomllib.TOMLDecodeError:
-        return
-    with suppress(config.ConfigError):
-        config.parse(raw)
+@contextmanager
+def _configuration() -> Iterator[Ready]:
+    """Any TOML document is a configuration whose upstreams can be made, or one sentence of what is wrong with it."""
+    with own.gateway() as there:
+
+        def execute(data: bytes) -> None:
+            try:
+                raw = tomllib.loads(data.decode(errors="replace"))
+            except (tomllib.TOMLDecodeError, RecursionError):
+                return
+            with suppress(config.ConfigError):
+                for settings in config.parse(raw).upstreams:
+                    plugins.load_upstream(settings.type)(settings, there.gateway)
+
+        yield Ready(execute, _CONFIGURATIONS)
 
 
 def mobsms(data: bytes) -> None:
@@ -70,7 +77,16 @@ def _json(data: bytes) -> Any:
         return None
 
 
-_PURE: dict[str, Target] = {
+_CONFIGURATIONS = (
+    b'[agent]\nstate_dir = "/x"\n[[route]]\nname = "a"\nport = "/dev/ttyUSB0"\nsim_slot = 0\n',
+    b'[[upstream]]\ntype = "mobsms"\napi_key = "1|x"\n[retention]\nsent_days = 1.5\n',
+    b'[[upstream]]\ntype = "local"\nbind = "127.0.0.1:8080"\n[alerts]\nsms_to = ["+49170123"]\n',
+    b'[[route]]\nname = "b"\nfallback = "a"\nquiet_hours = "22:00-07:00"\ncosts = { "+33" = 0.1 }\n',
+    b'[[upstream]]\ntype = "smsgate"\nbase_url = "https://a.example/mobile/v1"\nprivate_token_file = "/x"\n',
+    b'[[upstream]]\ntype = "mqtt"\nurl = "mqtt://a.example"\nca_file = "/x"\n[metrics]\nbind = "[::1]:9"\n',
+    b'[[upstream]]\ntype = "mobsms"\napi_key_file = "/a\\u0000b"\n',
+)
+_OWN: dict[str, Target] = {
     "parser": pure(partial(dialogue.execute, veteran=Parser()), *(bytes(4) + one for one in DIALOGUES)),
     "pdu": pure(
         pdu,
@@ -79,15 +95,7 @@ _PURE: dict[str, Target] = {
         bytes.fromhex("0011000B916407281553F80000AA0AE8329BFD4697D9EC37"),
         bytes.fromhex("01060B03AE81EA8DCA02056A0045C60C037777772E612E636F6D000801036869000101"),
     ),
-    "config": pure(
-        configuration,
-        b'[agent]\nstate_dir = "/x"\n[[route]]\nname = "a"\nport = "/dev/ttyUSB0"\nsim_slot = 0\n',
-        b'[[upstream]]\ntype = "mobsms"\napi_key = "1|x"\n[retention]\nsent_days = 1.5\n',
-        b'[[upstream]]\ntype = "local"\nbind = "127.0.0.1:8080"\n[alerts]\nsms_to = ["+49170123"]\n',
-        b'[[route]]\nname = "b"\nfallback = "a"\nquiet_hours = "22:00-07:00"\ncosts = { "+33" = 0.1 }\n',
-        b'[[upstream]]\ntype = "smsgate"\nbase_url = "https://a.example/mobile/v1"\nprivate_token_file = "/x"\n',
-        b'[[upstream]]\ntype = "mqtt"\nurl = "mqtt://a.example"\nca_file = "/x"\n[metrics]\nbind = "[::1]:9"\n',
-    ),
+    "config": _configuration,
     "mobsms": pure(
         mobsms,
         b'[{"id": 1, "device_id": "phonebridge", "send_delay_seconds": 1e3, "default_sim_slot": "0"}]',
@@ -97,5 +105,5 @@ _PURE: dict[str, Target] = {
     "hook": pure(hook, b"http://[::1]:80/a", b"https://example.com:443/x?y#z", b"http://user:pw@10.0.0.1/"),
 }
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {**_PURE, **environment.TARGETS, **mqtt.TARGETS, **answers.TARGETS, **local_server.TARGETS}
+    {**_OWN, **environment.TARGETS, **mqtt.TARGETS, **answers.TARGETS, **local_server.TARGETS}
 )
