@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import IO, Any
 
 _ROOT = Path(__file__).resolve().parents[1]
+# Without agent.upstreams.local.server, which changes for its process what uvicorn is.
 _DAEMON = (
     "pydantic", "httpx", "agent.daemon", "agent.config", "agent.logs", "agent.plugins", "agent.cli.run",
-    "drivers.at.driver", "agent.upstreams.mobsms", "agent.upstreams.local.app", "agent.upstreams.local.server",
-    "agent.upstreams.local.smsgate.heart",
+    "drivers.at.driver", "agent.upstreams.mobsms", "agent.upstreams.local.app", "agent.upstreams.local.smsgate.heart",
 )  # fmt: skip
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "drivers.simulator": ("drivers.simulator.cli",),
