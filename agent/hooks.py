@@ -72,8 +72,11 @@ class Hooks:
         """Look into the table soon."""
         self._wake.set()
 
-    async def add(self, calls: Sequence[Call]) -> None:
-        """Put calls in; durable when it returns. One whose address cannot be called is left out."""
+    async def add(self, calls: Sequence[Call], *, is_urgent: bool = False) -> None:
+        """Put calls in; durable when it returns. One whose address cannot be called is left out.
+
+        Those that are not urgent wait a moment for others, to share a commit.
+        """
         wanted = [
             NewHook(
                 call.event_key, call.message_id, call.account, call.url, host_of(call.url), call.body, call.form,
@@ -85,7 +88,8 @@ class Hooks:
         if not wanted:
             return
         now_ms, fresh = self._clock.utc_ms(), _new_secret()
-        await self._journal.write(lambda con: hooks.add(con, wanted, now_ms, fresh), patience_s=REPORT_PATIENCE_S)
+        patience_s = 0.0 if is_urgent else REPORT_PATIENCE_S
+        await self._journal.write(lambda con: hooks.add(con, wanted, now_ms, fresh), patience_s=patience_s)
         self.wake()
 
     async def secret(self, account: int) -> str:

@@ -48,7 +48,8 @@ async def tell_inbound(local: Local, message: Message) -> None:
     if account.webhook_incoming is not None:
         body = _body("incoming", words.message(message), message.created_ms)
         key = f"inbound:{message.uid}"
-        await local.gateway.hooks.add([Call(key, message.id, account.id, account.webhook_incoming, body)])
+        call = Call(key, message.id, account.id, account.webhook_incoming, body)
+        await local.gateway.hooks.add([call], is_urgent=True)
     if not account.keep_inbound:
         await local.accounts.blank_inbound(message.id, local.name)
 

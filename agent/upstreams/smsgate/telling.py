@@ -59,11 +59,12 @@ class Telling:
         """A message came in. Raises: JournalError."""
         found = inbound(message, sim_number)
         if found is not None:
-            await self.tell(*found, device_id, key=f"inbound:{message.uid}", lane=message.id)
+            await self.tell(*found, device_id, key=f"inbound:{message.uid}", lane=message.id, is_urgent=True)
 
     async def tell(
-        self, event: str, payload: Mapping[str, Any], device_id: str, *, key: str, lane: int = _NO_MESSAGE
-    ) -> None:
+        self, event: str, payload: Mapping[str, Any], device_id: str, *, key: str, lane: int = _NO_MESSAGE,
+        is_urgent: bool = False,
+    ) -> None:  # fmt: skip
         """Owe the calls of one event; the same `key` is owed once. Raises: JournalError."""
         calls = [
             Call(
@@ -75,7 +76,7 @@ class Telling:
             if hook.event == event
         ]  # fmt: skip
         if calls:
-            await self._gateway.hooks.add(calls)
+            await self._gateway.hooks.add(calls, is_urgent=is_urgent)
 
 
 def inbound(message: Message, sim_number: int | None) -> tuple[str, Payload] | None:

@@ -62,6 +62,20 @@ async def test_inbound_is_told_with_its_text_also_where_none_is_kept(rig: Rig, r
             await asyncio.sleep(0.01)
 
 
+async def test_the_call_for_what_came_in_does_not_wait_for_company(
+    rig: Rig, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them: MobSMS' webhook, and one of SMSGate's client API."""
+    await rig.data("PUT", "/api/webhooks", {"webhook_url_incoming": receiver.url("/in")})
+    hook = {"url": receiver.url("/gate"), "event": "sms:received"}
+    status, _ = await rig.api("POST", "/3rdparty/v1/webhooks", hook)
+    assert status == 201
+    # Longer than `until` waits: only what is put in without it is called in time.
+    monkeypatch.setattr("agent.hooks.REPORT_PATIENCE_S", 600.0)
+    await rig.receive("hello")
+    assert {path for path, _ in await receiver.until(2)} == {"/in", "/gate"}
+
+
 async def test_a_refused_call_is_made_again_and_its_successors_wait(tmp_path: Path, receiver: Receiver) -> None:
     refusals = [500, 302]
     receiver.answer = lambda path, body: Response(refusals.pop(0)) if refusals and body["n"] == 1 else None

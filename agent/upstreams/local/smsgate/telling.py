@@ -50,7 +50,7 @@ async def tell_inbound(local: Local, account: int, message: Message, request: st
     event = _OF_KIND.get(message.kind)
     if event is not None:
         key = f"inbound:{message.uid}:{request}"
-        await _tell(local, account, event, _inbound(local, message), lane=message.id, key=key)
+        await _tell(local, account, event, _inbound(local, message), lane=message.id, key=key, is_urgent=True)
 
 
 async def tell_batch(local: Local, account: int, messages: Sequence[Message], request: str) -> None:
@@ -71,8 +71,9 @@ async def tell_of_itself(local: Local, account: int, event: str, payload: Row, *
 
 
 async def _tell(
-    local: Local, account: int, event: str, payload: Row, *, lane: int, key: str, retries: int | None = None
-) -> None:
+    local: Local, account: int, event: str, payload: Row, *, lane: int, key: str, retries: int | None = None,
+    is_urgent: bool = False,
+) -> None:  # fmt: skip
     webhooks = [one for one in await local.accounts.clients.webhooks(account) if one.event == event]
     if not webhooks:
         return
@@ -88,7 +89,8 @@ async def _tell(
             )
             for one in webhooks
             if one.device_id in (None, own)
-        ]
+        ],
+        is_urgent=is_urgent,
     )  # fmt: skip
 
 
