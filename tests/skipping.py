@@ -213,6 +213,10 @@ class SkippingClock(TestClock):
                 raise TimeoutError(f"{len(self._processes)} of {processes} processes have the clock")
             time.sleep(0.01)
 
+    def pids(self) -> list[int]:
+        """Of the processes that have this clock."""
+        return sorted(self._processes)
+
     def run(self, seconds: float, between: Callable[[], object] | None = None) -> None:
         """Let so many seconds of the clock pass; `between` is called before every skip.
 

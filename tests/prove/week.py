@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import random
 import socket
 import time
@@ -140,6 +141,8 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
         account = _finish(week, between)
         took_s = time.monotonic() - began_s
         figures.state("clock", f"{clock.elapsed_s() / _DAY_S:.2f} days in {took_s:.0f} s, {clock.skips} skips")
+        # What it takes on a machine with nothing else to do, since mostly one works at a time.
+        figures.state("processor, s: the clock, simulator, server and daemon", _cpu_s(os.getpid(), *clock.pids()))
         _judge(figures, week, account)
         _judge_timers(figures, week, span, short=short)
         _judge_sizes(figures, week, short=short)
@@ -288,6 +291,12 @@ def _judge_sizes(figures: Figures, week: _Week, *, short: bool) -> None:
 
 def _is_alert(line: dict[str, Any]) -> bool:
     return line["event"] == "hook" and line["path"] == "/alerts" and isinstance(line["body"], dict)
+
+
+def _cpu_s(*pids: int) -> str:
+    ticks = os.sysconf("SC_CLK_TCK")
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in pids]
+    return " + ".join(f"{(int(stat[11]) + int(stat[12])) / ticks:.0f}" for stat in stats)
 
 
 def _instant(line: dict[str, Any]) -> float:
