@@ -64,8 +64,11 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
     pytest.fail(f"leaked tasks: {left}")
 
 
-# They take longest, so they begin: a worker that got one last would keep the other waiting.
-_LONG = ("tests/prove/", "tests/matrix/", "tests/bench/", "tests/simulator/test_simulator_judges.py")
+# They take longest, and wait most of their time: every other worker begins with them, beside one that computes.
+_LONG = (
+    "tests/prove/", "tests/matrix/", "tests/bench/", "tests/simulator/test_simulator_judges.py",
+    "tests/cli/test_demo.py", "tests/at/test_two_sims", "tests/ui/test_page.py",
+)  # fmt: skip
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -82,11 +85,26 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The guard is set up first, and so looks last. Long tests come first."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The guard is set up first, and so looks last. Long tests are dealt out."""
+    items[:] = _dealt(items, getattr(config, "workerinput", {}).get("workercount", 1))
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             names = item.fixturenames
             if "no_leaked_tasks" not in names:
                 names.insert(0, "no_leaked_tasks")
+
+
+def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The order in which `--dist worksteal`, which begins by giving each worker an equal piece of the list, gives every
+    other worker its share of the long ones first."""
+    long = [item for item in items if item.nodeid.startswith(_LONG)]
+    rest = [item for item in items if not item.nodeid.startswith(_LONG)]
+    sharers = -(-workers // 2)
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        size = (len(items) - len(dealt)) // (workers - worker)
+        share = [] if worker % 2 else long[worker // 2 :: sharers]
+        dealt += share + rest[: size - len(share)]
+        del rest[: size - len(share)]
+    return dealt
