@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import machine, report, sections
+from bench import machine, peers, report, sections
 from bench.measurement import Cell, matching
 
 RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench" / "results.json"
@@ -30,6 +30,7 @@ def main() -> None:
     if find_spec("matplotlib") is None:
         # Now, and not after half an hour.
         parser.error("the plots need matplotlib: `make bench` installs it, or pip install '.[bench]'")
+    peers.prepare()
     results = saved()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()

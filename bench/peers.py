@@ -60,6 +60,12 @@ memory_start = 1
 """
 
 
+def prepare() -> None:
+    """Fetch what is not here yet, so that it is not measured with a first start. Raises: CalledProcessError."""
+    debian.judges()
+    _library_python()
+
+
 class _Spooling(Contender):
     """A program that takes and gives files."""
 
