@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from agent import accounts
 from drivers.simulator.process import SimulatorProcess
 from tests.forked import Forks, popen
 
@@ -49,6 +50,16 @@ def forked_programs() -> Iterator[None]:
 def _spawn_simulator(command: list[str], environment: dict[str, str]) -> Any:
     """`command` is python, -m, drivers.simulator and its arguments."""
     return popen(command[2], *command[3:], stdin=PIPE, stdout=PIPE, env=environment, text=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A password costs 0.2 s of CPU, as it must for who guesses; no test depends on it. Each stored one names
+    its cost, so daemons, which keep theirs, read it all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_SCRYPT_N", 2)
+        patch.setattr(accounts, "_SCRYPT_P", 1)
+        yield
 
 
 @pytest.fixture
