@@ -17,7 +17,8 @@ _INTRODUCTION = """\
 
 Made by `make bench`; figures of one run on one machine. All programs drive the same emulated modem on a pty (no UART
 and no USB latency), one after the other in interleaved rounds; everything is timed from outside, by the modem's own
-log. Medians, with the range of the rounds in brackets. What could not be measured in time says so.
+log. What is nearly all waiting (programs that poll, an idle minute, the time after a fault) is measured side by side,
+once. Medians, with the range of the rounds in brackets. What could not be measured in time says so.
 
 gammu-smsd and smstools are Debian's packages: *default* as shipped plus paths; *tuned* and *fastest* with every setting
 that makes them faster (`bench/peers.py`); *spinning* never sleeps, and burns a core. python-gsmmodem-new is a library
@@ -221,7 +222,8 @@ def _servers(results: Results) -> str:
     head = ["ms, median / 95 %", "server has it → PDU, idle", "the same, 80 % load", "network → server, idle"]
     return _table(head, rows) + (
         f"\nOne write and fsync of 4 KiB between them took {_cell(fsync, '', '{:.2f}')} ms; on the way out the journal "
-        "syncs once before the PDU, on the way in once before the server is told. MobSMS has no way to tell that a "
+        "syncs once before the PDU; on the way in once before the server is told, and once more for a webhook, whose "
+        "call is journalled too. MobSMS has no way to tell that a "
         "message waits: it is asked every 2 s while work comes and every 15 s else. An SMSGate server is told by this "
         "gateway's call of the account's webhook, which is what its applications hear.\n"
     )
