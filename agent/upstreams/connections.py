@@ -104,7 +104,7 @@ class Connections:
                 async with aclosing(source.aiter_sse()) as events:
                     async for event in events:
                         heard(event.event, event.data)
-        except (httpx.HTTPError, httpx_sse.SSEError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx_sse.SSEError, OSError) as error:
             raise UpstreamDown(f"{self.host} ended its events: {cause(error)}") from error
         return status
 

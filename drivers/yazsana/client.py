@@ -126,7 +126,7 @@ class Client:
             raise Away(f"{self.host} cannot be reached: {rows.quoted(str(error)) or type(error).__name__}.") from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise Unsure(f"{self.host} did not answer within {self._timeout_s:g} s.") from error
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unsure(f"{self.host} broke off: {rows.quoted(str(error)) or type(error).__name__}.") from error
         self._note_time(answer)
         return self._data(answer, content, path)

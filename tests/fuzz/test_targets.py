@@ -18,6 +18,7 @@ _FEW = {"mobsms-api": 60, "mobsms-server": 25, "smsgate-server": 20, "yazsana-se
 """Those that take longer for each input."""
 
 
+_TO_NOWHERE = b"HTTP/1.1 302 Found\nLocation: http:portal.example/login\n\n"
 _HEAD = f"HTTP/1.1\nAuthorization: Bearer {requests.KEY}\nContent-Type: application/json\n\n".encode()
 _POST_TOKEN = b"POST /auth/token " + _HEAD
 _POST_MESSAGE = b"POST /messages " + _HEAD + b'{"phoneNumbers": ["112"], "textMessage": {"text": "x"}, '
@@ -38,6 +39,9 @@ def test_nothing_is_found_in_a_moment(name: str) -> None:
         pytest.param("mqtt-orders", b'phonebridge/gate/send\n{"\\ud800": 1, "to": "1", "text": "x"}', id="half-a-key"),
         pytest.param("mqtt-orders", b'phonebridge/gate/send\n{"to": "1", "text": null}', id="no-text"),
         pytest.param("config", b'[[upstream]]\ntype = "mobsms"\napi_key_file = "/a\\u0000"', id="no-name-of-a-file"),
+        pytest.param("mobsms-server", _TO_NOWHERE, id="stream-that-redirects-to-no-address"),
+        pytest.param("smsgate-server", _TO_NOWHERE, id="events-that-redirect-to-no-address"),
+        pytest.param("yazsana-server", _TO_NOWHERE, id="service-that-redirects-to-no-address"),
         pytest.param("environment", b"UPSTREAM__MOBSMS__API_KEY=\x8c", id="no-utf-8"),
         pytest.param("smsgate-api", _POST_TOKEN + b'{"ttl": 60, "scopes": ["\\ud800"]}', id="half-a-scope"),
         pytest.param("smsgate-api", _POST_MESSAGE + b'"id": "\\u0000"}', id="no-header-takes-this-id"),
