@@ -34,8 +34,8 @@ _OUT_PER_QUARTER, _IN_PER_QUARTER = 6, 1
 _UNPLUGGED_S, _AWAY_S = 1200.0, 1800.0
 _JUMP_S = 10 * _DAY_S
 _SWEEP_S, _REFRESH_S, _POLL_S, _BALANCE_H, _ALERTS_S = 300.0, 600.0, 60.0, 6.0, 60.0
-_LOOK_S, _WATCHDOG_S = 45.0, 20.0
-"""The first is the driver's own; the second a third of WatchdogSec, as the unit has it."""
+_LOOK_S, _HOUSEKEEPING_S, _WATCHDOG_S = 45.0, 60.0, 20.0
+"""The first two are the program's own; the last is a third of WatchdogSec, as the unit has it."""
 _BACK_S = 60.0
 """After a modem is plugged in, or a server is back, its timers may take so long to run again."""
 _MOST_GROWN = 1.05
@@ -94,7 +94,7 @@ class _Week:
         self.away.append((now, now + seconds + _BACK_S))
 
     def take_ballast(self) -> None:
-        """Whether each round of housekeeping looks after the reserve is seen by taking it away."""
+        """Whether rounds of housekeeping look after the reserve is seen by taking it away every two of them."""
         path = self.stage.daemon.state / "journal.ballast"
         self.ballasts.append(path.exists())
         path.unlink(missing_ok=True)
@@ -163,9 +163,17 @@ def _set_up(stage: Stage, notify: Path, *, short: bool) -> None:
         config.write("\n[retention]\n" + "".join(f"{kind}_days = 1\n" for kind in kinds))
         config.write(f'\n[alerts]\nwebhook = "http://127.0.0.1:{stage.server.hook_port}/alerts"\n')
         config.write(f"check_interval_s = {_ALERTS_S}\n")
-        if short:
-            config.write("no_network_after_s = 30\nupstream_down_after_s = 30\n")
+        config.write(f"no_network_after_s = {_unplugged_s(short)}\nupstream_down_after_s = {_away_s(short)}\n")
     stage.daemon.environment = {"NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": str(round(3 * _WATCHDOG_S * 1e6))}
+
+
+def _unplugged_s(short: bool) -> float:
+    """After this it is told."""
+    return 30 if short else 600
+
+
+def _away_s(short: bool) -> float:
+    return 30 if short else 900
 
 
 def _refresh_s(short: bool) -> float:
@@ -180,7 +188,7 @@ def _plan(week: _Week, length_s: float, *, short: bool) -> None:
             instant_s += step_s
 
     every(_QUARTER_S, 30.0, week.quarter)
-    every(_QUARTER_S if short else _HOUR_S, 1000.0, week.take_ballast)
+    every(2 * _HOUSEKEEPING_S, 1000.0, week.take_ballast)
     every(_QUARTER_S if short else _HOUR_S, _QUARTER_S if short else _HOUR_S, week.weigh)
     every(_DAY_S, _DAY_S - _MINUTE_S, week.measure)
     if short:
@@ -255,13 +263,11 @@ def _judge_timers(figures: Figures, week: _Week, span: Span, *, short: bool) -> 
     expect("device refresh", looks, _refresh_s(short) + _POLL_S, week.away)
     expect("watchdog", week.beats, _WATCHDOG_S, [])
     figures.expect(
-        "reserve made again by housekeeping, of times that it was taken away",
+        f"reserve made again by housekeeping, every {_HOUSEKEEPING_S:g} s, of times that it was taken away",
         f"{sum(week.ballasts)} of {len(week.ballasts)}",
         all(week.ballasts),
     )
-    troubles = len(week.away) + sum(map(len, week.unplugged.values()))
-    told = [line["body"].get("state") for line in read_lines(week.stage.server.log_path) if _is_alert(line)]
-    figures.expect("alerts told of an outage, and of its end", f"{len(told)} for {troubles}", len(told) == 2 * troubles)
+    _judge_alerts(figures, week, short=short)
     if not short:
         log = [json.loads(line) for line in week.stage.daemon.log().splitlines() if line.startswith("{")]
         cleared = [_instant(line) for line in log if line["event"] == "old_rows_deleted"]
@@ -272,6 +278,19 @@ def _judge_timers(figures: Figures, week: _Week, span: Span, *, short: bool) -> 
         quiet = [(jumps[0] - _JUMP_S - _HOUR_S, jumps[0] + _DAY_S)] if jumps else []
         found = firings.count(cleared, _HOUR_S, wall, quiet)
         figures.expect("retention, every hour but for a day after the jump", found, found.are_in_time(_HOUR_S, 1.2))
+
+
+def _judge_alerts(figures: Figures, week: _Week, *, short: bool) -> None:
+    told = [line for line in read_lines(week.stage.server.log_path) if _is_alert(line)]
+    raised = [line["mono_s"] for line in told if line["body"]["state"] == "raised"]
+    due = [begin + _unplugged_s(short) for spans in week.unplugged.values() for begin, _ in spans]
+    due = sorted(due + [begin + _away_s(short) for begin, _ in week.away])
+    figures.expect("alerts told of an outage, and of its end", f"{len(told)} for {len(due)}",
+                   len(told) == 2 * len(due) == 2 * len(raised))  # fmt: skip
+    latest_s = max((one - other for one, other in zip(raised, due, strict=False)), default=0.0)
+    # A server is known to be away from the first poll that fails, and no poll is on the dot.
+    figures.expect(f"latest alert after it was due, looked for every {_ALERTS_S:g} s", f"{latest_s:.1f} s",
+                   latest_s <= 1.2 * (_POLL_S + _ALERTS_S))  # fmt: skip
 
 
 def _judge_sizes(figures: Figures, week: _Week, *, short: bool) -> None:
