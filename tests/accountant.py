@@ -128,9 +128,24 @@ class Account:
 
     @property
     def is_clean(self) -> bool:
-        outward = (self.lost, self.doubled, self.incomplete, self.unexpected, self.unreported)
-        inward = (self.inbound.missing, self.inbound.doubled, self.inbound.unexpected, self.inbound.changed)
-        return not any((*outward, *inward, self.wrong_order, self.premature, self.violations))
+        return not self.faults()
+
+    def faults(self) -> dict[str, Any]:
+        """By name, what a run without faults has none of."""
+        outward = (
+            "lost",
+            "doubled",
+            "incomplete",
+            "unexpected",
+            "unreported",
+            "wrong_order",
+            "premature",
+            "violations",
+        )
+        inward = ("missing", "doubled", "unexpected", "changed")
+        found = {name: getattr(self, name) for name in outward}
+        found |= {f"inbound {name}": getattr(self.inbound, name) for name in inward}
+        return {name: value for name, value in found.items() if value}
 
 
 def parts_on_air(records: Iterable[dict[str, Any]], log: str = "") -> list[Part]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from agent import accounts
+from agent import accounts, memory
 from drivers.simulator.process import SimulatorProcess
 from tests.forked import Forks, popen
 
@@ -50,6 +50,15 @@ def forked_programs() -> Iterator[None]:
 def _spawn_simulator(command: list[str], environment: dict[str, str]) -> Any:
     """`command` is python, -m, drivers.simulator and its arguments."""
     return popen(command[2], *command[3:], stdin=PIPE, stdout=PIPE, env=environment, text=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untidied_memory() -> Iterator[None]:
+    """A local server gives memory back at its start, a tenth of a second in a process as large as this; what it is good
+    for is measured on a daemon of its own (tests/prove/local_server_memory.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "tidy", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
