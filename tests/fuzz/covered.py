@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,7 +37,9 @@ def search(target: Target, seconds: float, seed: int, done: Callable[[Findings],
     import atheris
 
     found = Findings()
-    with target() as ready, tempfile.TemporaryDirectory() as directory:
+    with ExitStack() as opened:
+        ready = opened.enter_context(target())
+        directory = opened.enter_context(tempfile.TemporaryDirectory())
         for number, data in enumerate(ready.corpus):
             (Path(directory) / str(number)).write_bytes(data)
         began = time.monotonic()
@@ -48,7 +50,8 @@ def search(target: Target, seconds: float, seed: int, done: Callable[[Findings],
             if found.seconds >= seconds:
                 code = done(found)
                 sys.stdout.flush()
-                # Its own end would skip what Python still has to do, but there is nothing left that counts.
+                # libFuzzer's own end would leave the gateway's directory behind.
+                opened.close()
                 os._exit(code)
 
         def mutated(data: bytes, most_octets: int, number: int) -> bytes:
