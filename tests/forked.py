@@ -135,11 +135,12 @@ class Forks:
     def _connected(self) -> socket.socket:
         if self._line is None:
             ours, theirs = socket.socketpair()
+            path = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
             with theirs:
                 self._parent = subprocess.Popen(
                     [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
                     cwd=_ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
                 )  # fmt: skip
             self._line = ours
         return self._line
