@@ -46,8 +46,8 @@ class Housekeeping:
         stale_ms = round(self._config.agent.undelivered_days * 24 * _HOUR_MS)
         may_expire = gateway.clock.is_synchronised()
         # Looked for by a reader first, so that an idle gateway commits nothing.
-        if await journal.read(lambda con: inbound.has_partials(con, now.utc_ms - partial_ms)):
-            made = await journal.write(lambda con: inbound.deliver_partials(con, now.utc_ms - partial_ms, now))
+        if await journal.read(lambda con: inbound.has_partials(con, partial_ms, now)):
+            made = await journal.write(lambda con: inbound.deliver_partials(con, partial_ms, now))
             _log.warning("partial_messages_delivered", count=len(made))
             gateway.committed()
         if may_expire and await journal.read(lambda con: dispatch.has_expired(con, now.utc_ms)):

@@ -9,6 +9,8 @@ import hashlib
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterable
+from dataclasses import asdict
 
 from agent.clock import Instant
 from agent.journal import messages, purpose
@@ -16,6 +18,9 @@ from drivers.api import InboundKind, InboundPart, UndecodablePdu
 
 # A sender reuses its 8-bit references within hours; a part this much older belongs to another message.
 _GROUP_MS = 72 * 3_600_000
+_OF_PART = "id, alphabet, body, text, details, sequence"
+# Of an open part: by CLOCK_BOOTTIME in the boot that it came in, else by the wall clock (DESIGN decision 10).
+_AGE_MS = "(CASE boot_id WHEN :boot_id THEN :boot_ms - boot_ms ELSE :utc_ms - received_ms END)"
 
 
 def add_part(connection: sqlite3.Connection, route: str, part: InboundPart, now: Instant) -> int | None:
@@ -23,12 +28,13 @@ def add_part(connection: sqlite3.Connection, route: str, part: InboundPart, now:
     digest = hashlib.blake2b(part.iccid.encode() + b"\0" + part.tpdu, digest_size=16).digest()
     row = connection.execute(
         "INSERT INTO inbound_part (digest, route, iccid, sender, alphabet, body, text, scts, reference, wide, "
-        "total, sequence, received_ms, kind, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "total, sequence, received_ms, kind, details, boot_id, boot_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
         (
             digest, route, part.iccid, part.sender, part.alphabet, part.body, part.text, part.scts,
             part.reference, part.wide_reference, part.total, part.sequence, now.utc_ms,
-            part.kind, json.dumps(purpose.details(part)),
+            part.kind, json.dumps(purpose.details(part)), now.boot_id, now.boot_ms,
         ),
     ).fetchone()  # fmt: skip
     if row is None:
@@ -61,11 +67,12 @@ def add_undecodable(connection: sqlite3.Connection, route: str, pdu: Undecodable
     )  # fmt: skip
 
 
-def has_partials(connection: sqlite3.Connection, older_than_ms: int) -> bool:
-    """Whether parts wait for their siblings for too long."""
+def has_partials(connection: sqlite3.Connection, age_ms: int, now: Instant) -> bool:
+    """Whether parts wait for their siblings for longer than `age_ms`."""
     return (
         connection.execute(
-            "SELECT 1 FROM inbound_part WHERE message_id IS NULL AND received_ms < ?", (older_than_ms,)
+            f"SELECT 1 FROM inbound_part WHERE message_id IS NULL AND {_AGE_MS} > :age_ms",
+            {**asdict(now), "age_ms": age_ms},
         ).fetchone()
         is not None
     )
@@ -81,25 +88,28 @@ def keeps_no_text(connection: sqlite3.Connection) -> bool:
     )
 
 
-def deliver_partials(connection: sqlite3.Connection, older_than_ms: int, now: Instant) -> list[int]:
-    """Hand on what is there of messages whose missing parts did not come, flagged. Returns message ids."""
-    rows = connection.execute(
-        "SELECT iccid, sender, reference, wide, total FROM inbound_part "
-        "WHERE message_id IS NULL GROUP BY iccid, sender, reference, wide, total HAVING max(received_ms) < ?",
-        (older_than_ms,),
+def deliver_partials(connection: sqlite3.Connection, age_ms: int, now: Instant) -> list[int]:
+    """Hand on what is there of messages whose missing parts did not come within `age_ms`, flagged. Returns message
+    ids."""
+    groups = connection.execute(
+        "SELECT iccid, sender, reference, wide, total FROM inbound_part WHERE message_id IS NULL "
+        f"GROUP BY iccid, sender, reference, wide, total HAVING min({_AGE_MS}) > :age_ms",
+        {**asdict(now), "age_ms": age_ms},
     ).fetchall()
     made = []
-    for key in rows:
-        parts = connection.execute(
-            "SELECT id, alphabet, body, text, sequence, total FROM inbound_part WHERE message_id IS NULL "
-            "AND iccid = ? AND sender = ? AND reference IS ? AND wide = ? AND total = ? ORDER BY sequence",
-            tuple(key),
-        ).fetchall()
-        if parts:
-            have = ", ".join(str(part["sequence"]) for part in parts)
-            error = f"only part {have} of {key['total']} arrived"
-            text = " […] ".join(part["text"] for part in parts)
-            made.append(_make_message(connection, [part["id"] for part in parts], text, now, error=error))
+    for key in groups:
+        parts = _newest_of_each(
+            connection.execute(
+                f"SELECT {_OF_PART} FROM inbound_part WHERE message_id IS NULL "
+                "AND iccid = ? AND sender = ? AND reference IS ? AND wide = ? AND total = ? ORDER BY id DESC",
+                tuple(key),
+            )
+        )
+        is_whole = len(parts) == key["total"]
+        have = ", ".join(str(part["sequence"]) for part in parts)
+        error = None if is_whole else f"only part {have} of {key['total']} arrived"
+        text = _join(parts) if is_whole else " […] ".join(part["text"] for part in parts)
+        made.append(_make_message(connection, [part["id"] for part in parts], text, now, error=error))
     return made
 
 
@@ -149,13 +159,21 @@ def _blank(connection: sqlite3.Connection, message_id: int) -> None:
 
 def _group(connection: sqlite3.Connection, part: InboundPart, now: Instant) -> list[sqlite3.Row]:
     """The open parts of this message, one for each sequence number, in order."""
-    rows = connection.execute(
-        "SELECT id, alphabet, body, text, details, sequence FROM inbound_part WHERE message_id IS NULL AND iccid = ? "
-        "AND sender = ? AND reference = ? AND wide = ? AND total = ? AND received_ms > ? ORDER BY id DESC",
-        (
-            part.iccid, part.sender, part.reference, part.wide_reference, part.total, now.utc_ms - _GROUP_MS,
-        ),
-    ).fetchall()  # fmt: skip
+    return _newest_of_each(
+        connection.execute(
+            f"SELECT {_OF_PART} FROM inbound_part WHERE message_id IS NULL AND iccid = :iccid AND sender = :sender "
+            "AND reference = :reference AND wide = :wide AND total = :total "
+            f"AND {_AGE_MS} < :limit_ms ORDER BY id DESC",
+            {
+                "iccid": part.iccid, "sender": part.sender, "reference": part.reference,
+                "wide": part.wide_reference, "total": part.total, "limit_ms": _GROUP_MS, **asdict(now),
+            },
+        )
+    )  # fmt: skip
+
+
+def _newest_of_each(rows: Iterable[sqlite3.Row]) -> list[sqlite3.Row]:
+    """Of parts, newest first: one for each sequence number, in its order."""
     newest: dict[int, sqlite3.Row] = {}
     for row in rows:
         newest.setdefault(row["sequence"], row)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.clock import Instant
 from agent.feed import Feed
 from agent.journal import feeds, inbound
 from agent.journal.listing import Filter
@@ -103,11 +105,35 @@ async def test_same_reference_of_two_senders_and_of_a_later_message_do_not_mix(t
 async def test_missing_part_is_handed_on_flagged_after_its_time(tmp_path: Path) -> None:
     async with Box(tmp_path, {"a": FakeModem()}) as box:
         await take(box, part(1, 3), part(3, 3))
-        now = box.clock.now()
-        assert await box.journal.write(lambda con: inbound.deliver_partials(con, now.utc_ms - 1000, now)) == []
-        await box.journal.write(lambda con: inbound.deliver_partials(con, now.utc_ms + 1000, now))
+        later = replace(box.clock.now(), boot_ms=box.clock.boot_ms() + 60_000)
+        assert await box.journal.write(lambda con: inbound.deliver_partials(con, 90_000, later)) == []
+        await box.journal.write(lambda con: inbound.deliver_partials(con, 30_000, later))
         (message,) = (await box.gateway.page(Filter(direction="inbound"))).messages
         assert (message.text, message.error) == ("part 1  […] part 3 ", "only part 1, 3 of 3 arrived")
+
+
+@pytest.mark.parametrize("jump_days", [4, -4])
+async def test_a_clock_that_is_set_between_two_parts_does_not_part_them(tmp_path: Path, jump_days: int) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        now = box.clock.now()
+        jumped = replace(now, utc_ms=now.utc_ms + jump_days * 86_400_000, boot_ms=now.boot_ms + 500)
+        await box.journal.write(lambda con: inbound.add_part(con, "a", part(1, 2), now))
+        assert not await box.journal.read(lambda con: inbound.has_partials(con, 3_600_000, jumped))
+        await box.journal.write(lambda con: inbound.add_part(con, "a", part(2, 2), jumped))
+        assert await texts(box) == ["part 1 part 2 "]
+
+
+async def test_parts_that_a_reboot_with_another_time_kept_apart_are_one_message_in_the_end(tmp_path: Path) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        now = box.clock.now()
+        rebooted = Instant(now.utc_ms + 4 * 86_400_000, "another boot", 5_000)
+        await box.journal.write(lambda con: inbound.add_part(con, "a", part(2, 2), now))
+        await box.journal.write(lambda con: inbound.add_part(con, "a", part(1, 2), rebooted))
+        assert await texts(box) == []
+        next_day = replace(rebooted, utc_ms=rebooted.utc_ms + 86_400_000, boot_ms=86_405_000)
+        await box.journal.write(lambda con: inbound.deliver_partials(con, 3_600_000, next_day))
+        (message,) = (await box.gateway.page(Filter(direction="inbound"))).messages
+        assert (message.text, message.error) == ("part 1 part 2 ", None)
 
 
 async def test_what_cannot_be_decoded_is_kept(tmp_path: Path) -> None:
