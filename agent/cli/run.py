@@ -20,7 +20,8 @@ from agent.cli.exits import Exit, Fault, internal, say
 if TYPE_CHECKING:
     from agent.settings import Config
 
-_NEVER = ("rich", "pygments", "greenlet", "click")
+# sniffio is for trio. httpcore looks for it on the disk several times in each request: a quarter of what one costs.
+_NEVER = ("rich", "pygments", "greenlet", "click", "sniffio")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ import sys
 from agent.cli.run import slim_imports
 slim_imports()
 import agent.daemon, agent.logs, structlog
-terminal = {"rich", "click", "pygments", "typer", "greenlet"}
+terminal = {"rich", "click", "pygments", "typer", "greenlet", "sniffio"}
 heavy = terminal | {"starlette", "uvicorn.server", "aiomqtt", "phonenumbers", "httpx"}
 print(sorted(name for name in heavy if sys.modules.get(name)))
 agent.logs.set_up()
