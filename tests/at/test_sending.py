@@ -58,14 +58,18 @@ async def test_texts_arrive_on_the_air_as_planned(simulator: Start, harness: Mak
 async def test_a_healthy_modem_is_ready_at_once(simulator: Start, harness: Make) -> None:
     """Opening is some forty commands and no fixed wait: measured in plain commands of the same run."""
     sim = simulator()
-    route = harness(sim.ports[0])
     now = asyncio.get_running_loop().time
-    started = now()
-    session = await route.open(run=False)
-    opening_s, started = now() - started, now()
-    for _ in range(100):
-        await session.terminal("AT+CSQ", 5.0)
-    assert opening_s < 2 * (now() - started)
+    ratios = []
+    for _ in range(3):  # others may take the processor meanwhile; a fixed wait would be there each time
+        route = harness(sim.ports[0])
+        started = now()
+        session = await route.open(run=False)
+        opening_s, started = now() - started, now()
+        for _ in range(100):
+            await session.terminal("AT+CSQ", 5.0)
+        ratios.append(opening_s / (now() - started))
+        await route.close()
+    assert min(ratios) < 2
     assert session.sim.iccid.startswith("89") and session.sim.smsc == "+491710760000"
     assert session.link.registration.has_service
 
