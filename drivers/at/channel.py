@@ -37,6 +37,8 @@ RESYNCHRONISE_S = 10.0
 
 _QUIET_S = 0.1
 """A late answer that is under way arrives within this; a tty in between buffers for up to 16 ms."""
+_JUST_OPENED_S = 0.01
+"""The loop's time to read what was there before the port was opened, or it would answer our first question."""
 
 _CLOSE_S = 1.0
 
@@ -240,18 +242,18 @@ class Channel(asyncio.Protocol):
     async def resynchronise(self, limit_s: float = RESYNCHRONISE_S, *, settled: bool = True) -> None:
         """ESC, CR, then AT until the answers match the questions; late lines are discarded, URCs are kept.
 
-        `settled` False skips the first wait, for a port that was only just opened.
+        `settled` False shortens the first wait, for a port that was only just opened: no command is on its way, but
+        the answer to one that a session before was cut off from may lie there.
 
         Raises: SessionLost.
         """
         deadline = self._loop.time() + limit_s
-        wait_s = _QUIET_S if settled else 0.0
+        wait_s = _QUIET_S if settled else _JUST_OPENED_S
         refusals = 0
         while self._loop.time() < deadline:
             self.escape()
             self._write(b"\r", "<CR>")
-            if wait_s:
-                await self._quiet(wait_s)
+            await self._quiet(wait_s)
             wait_s = max(_QUIET_S, wait_s)
             try:
                 await self._exchange(AT, min(AT.timeout_s, limit_s))

@@ -108,6 +108,17 @@ async def test_an_extra_ok_in_the_line_does_not_shift_the_answers() -> None:
     await channel.close()
 
 
+async def test_what_a_session_before_did_not_read_answers_no_question_of_the_next() -> None:
+    modem = ScriptedModem({})
+    channel = channel_on(modem)
+    modem.say(b"\r\nOK\r\n")  # lies there when the port is opened
+    modem.delay_s = 0.05
+    await channel.resynchronise(settled=False)
+    # A second command before the answer to the first would be lost in many a modem, and both repeated.
+    assert modem.commands == ["AT", "AT+CMGF?"]
+    await channel.close()
+
+
 async def test_a_dead_modem_is_given_up_in_bounded_time() -> None:
     modem = ScriptedModem({"AT+CMGF?": b""}, otherwise=None)
     channel = channel_on(modem)
