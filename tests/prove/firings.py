@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 Span = tuple[float, float]
+# A turn may stand behind an AT command that waits for its modem.
+_COMMAND_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,10 @@ class Firings:
     restarts: int = 0
 
     def are_in_time(self, interval_s: float, most: float) -> bool:
-        """As often as the interval says, within 5 % below and `most` times above, and never late by a whole turn. One
-        turn may be cut off at the end, and one more begins with every restart."""
+        """As often as the interval says, within 5 % below and `most` times above, and never late by a whole turn and a
+        command's wait. One turn may be cut off at the end, and one more begins with every restart."""
         least, most_often = 0.95 * self.expected - 1, most * self.expected + 2 + self.restarts
-        return least <= self.count <= most_often and self.longest_gap_s <= 2 * interval_s
+        return least <= self.count <= most_often and self.longest_gap_s <= 2 * interval_s + _COMMAND_S
 
     def __str__(self) -> str:
         return f"{self.count} of {self.expected:.0f}, longest gap {self.longest_gap_s:.1f} s"
