@@ -129,6 +129,8 @@ async def test_it_is_announced_again_for_a_fresh_home_assistant_and_removed_when
 async def test_received_messages_and_calls_are_events(tmp_path: Path, with_texts: bool) -> None:
     async with Stage(tmp_path, home_assistant=True, home_assistant_texts=with_texts) as stage:
         gateway, iccid = stage.box.gateway, stage.modems["a"].iccid
+        # From here on calls are told: those before the first look are history.
+        await stage.until(lambda: stage.person.raw("route/a/state"))
         inbox = Inbox(stage.box.journal, stage.box.clock, gateway.committed, gateway.outbox.wake)
         await inbox.take("a", InboundPart(iccid, "+4917", "secret", "gsm7", b"secret", b"tpdu"))
         await inbox.take("a", IncomingCall(iccid, "+4918", is_rejected=True))
