@@ -22,6 +22,7 @@ _TO_NOWHERE = b"HTTP/1.1 302 Found\nLocation: http:portal.example/login\n\n"
 _HEAD = f"HTTP/1.1\nAuthorization: Bearer {requests.KEY}\nContent-Type: application/json\n\n".encode()
 _POST_TOKEN = b"POST /auth/token " + _HEAD
 _POST_MESSAGE = b"POST /messages " + _HEAD + b'{"phoneNumbers": ["112"], "textMessage": {"text": "x"}, '
+_POST_WEBHOOK = b"POST /webhooks " + _HEAD
 
 
 @pytest.mark.parametrize("name", list(TARGETS))
@@ -44,6 +45,11 @@ def test_nothing_is_found_in_a_moment(name: str) -> None:
         pytest.param("yazsana-server", _TO_NOWHERE, id="service-that-redirects-to-no-address"),
         pytest.param("environment", b"UPSTREAM__MOBSMS__API_KEY=\x8c", id="no-utf-8"),
         pytest.param("smsgate-api", _POST_TOKEN + b'{"ttl": 60, "scopes": ["\\ud800"]}', id="half-a-scope"),
+        pytest.param(
+            "smsgate-api",
+            _POST_WEBHOOK + b'{"url": "https://example.co\\ud800m/h", "event": "sms:received"}',
+            id="half-an-address",
+        ),
         pytest.param("smsgate-api", _POST_MESSAGE + b'"id": "\\u0000"}', id="no-header-takes-this-id"),
         pytest.param("smsgate-api", _POST_MESSAGE + b'"validUntil": "9999-12-31T23:59:59-23:59"}', id="no-such-day"),
         pytest.param("smsgate-api", b"GET \\health HTTP/1.1", id="no-path"),

@@ -273,7 +273,9 @@ def _serving(operation: Operation) -> _Serve:
                 errors += _placed(error, parameter.place, parameter.name)
         if body is not None:
             try:
-                arguments[body.argument] = _checked(body, await _parsed(request))
+                arguments[body.argument] = _checked(body, given := await _parsed(request))
+                # Behind the check, whose complaint names the field where it can.
+                _spellable(given, await request.body())
             except ValidationError as error:
                 errors += _placed(error, "body")
             except Invalid as error:
@@ -299,12 +301,23 @@ async def _parsed(request: Request) -> Any:
     if not raw or not _is_json(request.headers.get("content-type", "")):
         return raw or None
     try:
-        return json.loads(raw)
+        found = json.loads(raw)
     except json.JSONDecodeError as error:
         complaint = {"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg, "input": {}}
         raise Invalid([complaint]) from error
     except (ValueError, RecursionError) as error:
         # In no encoding of JSON, a number of thousands of digits, or nested without end.
+        raise HTTPException(400) from error
+    return found
+
+
+def _spellable(given: Any, raw: bytes) -> None:
+    """Raises: HTTPException 400, where a text has half a surrogate pair: nobody could keep or answer it."""
+    if raw.isascii() and b"\\" not in raw:
+        return
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
         raise HTTPException(400) from error
 
 

@@ -94,6 +94,10 @@ _JSON = {"content-type": "application/json"}
         ("POST", "/shop/orders/a", {"content": b"[" * 100_000, "headers": _JSON}, (400, None)),
         ("POST", "/shop/orders/a", {"content": b"1" * 10_000, "headers": _JSON}, (400, None)),
         ("POST", "/shop/orders/a", {"content": b'{"note": "\\ud800!"}', "headers": _JSON}, (400, None)),
+        ("POST", "/shop/orders/a", {"content": b'{"pieces": 1, "x": "\\ud800"}', "headers": _JSON}, (400, None)),
+        ("POST", "/shop/orders/a", {"content": b'{"pieces": 1, "x": "\xed\xa0\x80"}', "headers": _JSON}, (400, None)),
+        ("POST", "/shop/orders/a", {"content": b'{"pieces": 1, "x": "\\ud83d\\ude00"}', "headers": _JSON},
+         (200, ["a", 1, None, 2, None, "POST"])),
         (
             "POST", "/shop/orders/long?count=0", {"json": {"pieces": "x"}, "headers": {"X-Mark": "abc"}},
             (422, [
