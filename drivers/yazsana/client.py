@@ -133,10 +133,10 @@ class Client:
 
     def _note_time(self, answer: httpx.Response) -> None:
         try:
-            at = parsedate_to_datetime(answer.headers.get("date", ""))
-        except (TypeError, ValueError):
+            at_s = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        except (TypeError, ValueError, OverflowError):
             return
-        self._ahead_ms = round((at.timestamp() - time.time()) * 1000)
+        self._ahead_ms = round((at_s - time.time()) * 1000)
 
     def _data(self, answer: httpx.Response, content: bytes, path: str) -> Any:
         document = _json(content)

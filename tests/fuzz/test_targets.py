@@ -43,6 +43,11 @@ def test_nothing_is_found_in_a_moment(name: str) -> None:
         pytest.param("mobsms-server", _TO_NOWHERE, id="stream-that-redirects-to-no-address"),
         pytest.param("smsgate-server", _TO_NOWHERE, id="events-that-redirect-to-no-address"),
         pytest.param("yazsana-server", _TO_NOWHERE, id="service-that-redirects-to-no-address"),
+        pytest.param(
+            "yazsana-server",
+            b"HTTP/1.1 200 OK\nDate: Wed, 25 Nov 2" + b"9" * 400 + b" 09:59:00 GMT\n\n{}",
+            id="year-without-end",
+        ),
         pytest.param("environment", b"UPSTREAM__MOBSMS__API_KEY=\x8c", id="no-utf-8"),
         pytest.param("smsgate-api", _POST_TOKEN + b'{"ttl": 60, "scopes": ["\\ud800"]}', id="half-a-scope"),
         pytest.param(
