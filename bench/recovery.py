@@ -39,8 +39,10 @@ def _strike(stage: Scene, fault: str) -> float:
         control.request("unplug", seconds=_AWAY_S)
         return struck + _AWAY_S + _BOOT_S
     if fault == "hang":
-        control.fault("hang", at="now", seconds=_HANG_S)
-        return struck + _HANG_S
+        # At a command. Inside a submit only the modem's own limit for +CMGS, 180 s for most, tells that none comes.
+        control.fault("hang", at="command", seconds=_HANG_S)
+        wait_until("the modem to hang", lambda: stage.modem.events("fault"), _AWAY_S, 0.05)
+        return float(stage.modem.events("fault")[-1]["mono_s"]) + _HANG_S
     control.request("reboot")
     return struck + _BOOT_S
 

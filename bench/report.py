@@ -182,7 +182,12 @@ def _recovery(results: Results) -> str:
         for name, faults in by_name.items()
     ]
     head = ["s until it sends again", "unplugged for 10 s", "silent for 60 s", "rebooted"]
-    return _table(head, rows) + "\n![After a fault](benchmarks/recovery.svg)\n" if rows else ""
+    text = (
+        "\nThe modem falls silent at a command. Inside a submit, a program that does not want to send twice has to "
+        "wait for the maker's own limit of `+CMGS` first: 120 to 180 s for most.\n\n"
+        "![After a fault](benchmarks/recovery.svg)\n"
+    )
+    return _table(head, rows) + text if rows else ""
 
 
 def _growth(results: Results) -> str:

@@ -93,6 +93,10 @@ class Daemon:
     def is_dead(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
+    def exit_code(self) -> int | None:
+        """How it ended: minus the signal where one ended it; None while it runs or before it ever did."""
+        return None if self.process is None else self.process.poll()
+
     def kill(self) -> None:
         """SIGKILL, as a power cut for the process."""
         if self.process is not None:

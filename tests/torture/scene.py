@@ -62,7 +62,7 @@ class Scene:
         daemon = self.stage.daemon
         if self._start_at is None and daemon.is_dead():
             self.own_ends += 1
-            self.log(f"the daemon ended by itself: {daemon.log()[-200:]!r}")
+            self.log(f"the daemon ended by itself, {daemon.exit_code()}: {daemon.log()[-200:]!r}")
             self._start_at = time.monotonic() + _RESTART_S
         if self._start_at is not None and time.monotonic() >= self._start_at:
             self._start_at = None
