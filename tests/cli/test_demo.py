@@ -64,9 +64,11 @@ def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def _running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    # SIGINT as in a terminal: whoever runs the tests in the background has them ignore it.
     process = subprocess.Popen(
-        DEMO, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True
-    )
+        ["env", "--default-signal=INT", *DEMO], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True,
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         yield process, iter(process.stdout)
