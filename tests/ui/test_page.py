@@ -73,6 +73,7 @@ def test_the_list_updates_itself(page: Page, gateway: Stage) -> None:
 
 
 def test_the_overview_shows_a_route_with_its_chart(page: Page, gateway: Stage) -> None:
+    gateway.send("one for the chart", NUMBER)
     gateway.modem.wait_for("air", timeout_s=30)
     page.goto("/ui/")
     card = page.locator("article.route")
