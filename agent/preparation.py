@@ -33,12 +33,12 @@ class Preparation:
 
     async def prepare(self, upstream: str, jobs: Sequence[Job]) -> list[PreparedJob]:
         """One for each job, in their order."""
-        row = await self._journal.read(lambda con: feeds.upstream(con, upstream))
-        born_ms = await self._journal.read(routing.born_ms)
-        conditions = await self._chooser.conditions([self._dialable(job)[0] for job in jobs])
+        row, born_ms = await self._journal.read(lambda con: (feeds.upstream(con, upstream), routing.born_ms(con)))
+        dialled = [self._dialable(job) for job in jobs]
+        conditions = await self._chooser.conditions([number for number, _ in dialled])
         prepared: list[PreparedJob] = []
-        for job in jobs:
-            prepared.append(self._prepare(job, row, born_ms, conditions))
+        for job, address in zip(jobs, dialled, strict=True):
+            prepared.append(self._prepare(job, address, row, born_ms, conditions))
             if not len(prepared) % _BREATH:
                 # Thousands of long texts at once take seconds on a small machine: the lines must not wait for them.
                 await asyncio.sleep(0)
@@ -52,8 +52,10 @@ class Preparation:
             return job.recipient.strip()[:40], str(error)
         return number, self._chooser.refusal(number)
 
-    def _prepare(self, job: Job, upstream: UpstreamRow, born_ms: int, conditions: Conditions) -> PreparedJob:
-        number, failure = self._dialable(job)
+    def _prepare(
+        self, job: Job, dialled: tuple[str, str | None], upstream: UpstreamRow, born_ms: int, conditions: Conditions
+    ) -> PreparedJob:
+        number, failure = dialled
         failure = job.refusal or failure
         if not failure and not job.text and job.data is None:
             failure = "the text is empty"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Len
@@ -82,3 +83,15 @@ def Form(pattern: str, description: str) -> Check:
         return value
 
     return Check(check, description)
+
+
+def existing_file(value: Path, wanted: str) -> Path:
+    """For a `Check`: a file that is there; `wanted` says what to give. Raises: ValueError with a sentence."""
+    try:
+        is_file = value.is_file()
+    except OSError as error:
+        # A directory above it that this user may not enter, or a name too long.
+        raise ValueError(f"{value} cannot be reached: {error.strerror}") from error
+    if not is_file:
+        raise ValueError(f"{value} is not a file; give {wanted}")
+    return value

@@ -87,19 +87,20 @@ def settle_unknown(connection: sqlite3.Connection, attempt_id: int, why: str, no
 def can_tell_reports_apart(connection: sqlite3.Connection, iccid: str, now: Instant) -> bool:
     """Whether a SIM has few enough reports outstanding: TP-MR has 256 values and wraps (modem.md 3.5). A service's
     numbers are wider."""
-    newest = connection.execute(
-        "SELECT tp_mr FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
-        "ORDER BY at_ms DESC LIMIT 1",
-        (iccid,),
-    ).fetchone()
-    if newest is not None and newest[0] is not None and newest[0] >= _TP_MR_VALUES:
-        return True
     pending = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
         "AND at_ms BETWEEN ? AND ? LIMIT ?)",
         (iccid, now.utc_ms - _REPORT_LIFE_MS, now.utc_ms - _REPORT_USUAL_MS, _MOST_PENDING + 1),
     ).fetchone()[0]
-    return bool(pending <= _MOST_PENDING)
+    if pending <= _MOST_PENDING:
+        return True
+    # Asked only now: this runs for each part.
+    newest = connection.execute(
+        "SELECT tp_mr FROM attempt WHERE iccid = ? AND report_asked = 1 AND outcome = 'sent' "
+        "ORDER BY at_ms DESC LIMIT 1",
+        (iccid,),
+    ).fetchone()
+    return bool(newest is not None and newest[0] is not None and newest[0] >= _TP_MR_VALUES)
 
 
 def late_attempt(connection: sqlite3.Connection, route: str, iccid: str) -> int | None:

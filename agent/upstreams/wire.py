@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from drivers.settings import existing_file
+
 _LONGEST_QUOTE_CHARACTERS = 160
 
 
@@ -26,14 +28,7 @@ def server_address(value: str, example: str) -> str:
 
 def certificate_file(value: Path) -> Path:
     """Raises: ValueError with a sentence."""
-    try:
-        is_file = value.is_file()
-    except OSError as error:
-        # A directory above it that this user may not enter, or a name too long.
-        raise ValueError(f"{value} cannot be reached: {error.strerror}") from error
-    if not is_file:
-        raise ValueError(f"{value} is not a file; give the CA's certificate in PEM form")
-    return value
+    return existing_file(value, "the CA's certificate in PEM form")
 
 
 @cache

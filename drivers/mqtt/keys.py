@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from drivers.mqtt import topics
 from drivers.mqtt.topics import NotALevel
-from drivers.settings import Check, Secret
+from drivers.settings import Check, Secret, existing_file
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 _SCHEMES = {"mqtt": PLAIN_PORT, "mqtts": TLS_PORT}
@@ -44,14 +44,7 @@ def _levels(value: str) -> str:
 
 
 def _readable_file(value: Path) -> Path:
-    try:
-        is_file = value.is_file()
-    except OSError as error:
-        # A directory above it that this user may not enter, or a name too long.
-        raise ValueError(f"{value} cannot be reached: {error.strerror}") from error
-    if not is_file:
-        raise ValueError(f"{value} is not a file; give one in PEM form")
-    return value
+    return existing_file(value, "one in PEM form")
 
 
 BrokerUrl = Annotated[str, Check(_address)]

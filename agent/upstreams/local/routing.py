@@ -39,6 +39,7 @@ Answers = Mapping[int | str, Mapping[str, Any]]
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Response]])
 _Serve = Callable[[Request], Awaitable[Response]]
 _Place = Literal["path", "query", "header"]
+# Made ready at the first use, as the bodies are.
 _LAZY = ConfigDict(defer_build=True)
 
 
@@ -256,7 +257,6 @@ def _route(path: str, serving: Mapping[str, _Serve]) -> Route:
 
 def _serving(operation: Operation) -> _Serve:
     # Fetched once: this runs for each request.
-    # Made ready at the first use, as the bodies are.
     checks = [(one, TypeAdapter(one.kind, config=_LAZY).validate_python) for one in operation.parameters]
     admit, body, handler, request_name = operation.admit, operation.body, operation.handler, operation.request
 
@@ -301,14 +301,13 @@ async def _parsed(request: Request) -> Any:
     if not raw or not _is_json(request.headers.get("content-type", "")):
         return raw or None
     try:
-        found = json.loads(raw)
+        return json.loads(raw)
     except json.JSONDecodeError as error:
         complaint = {"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg, "input": {}}
         raise Invalid([complaint]) from error
     except (ValueError, RecursionError) as error:
         # In no encoding of JSON, a number of thousands of digits, or nested without end.
         raise HTTPException(400) from error
-    return found
 
 
 def _spellable(given: Any, raw: bytes) -> None:
