@@ -90,6 +90,12 @@ class SimulatorProcess:
             raise SimulatorError("the simulator is not running")
         return self._process.pid
 
+    def send_signal(self, number: int) -> None:
+        """To this process alone: where it has ended, nobody gets it. Raises SimulatorError before the start."""
+        if self._process is None:
+            raise SimulatorError("the simulator is not running")
+        self._process.send_signal(number)
+
     def start(self) -> None:
         """Returns when the ports can be opened. Raises SimulatorError."""
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,14 @@
 """`make torture`: everything at once, and an accountant who reads the logs of modem and server alone.
 
 Bounded: `--seconds` of torture (1800 by default), and then as long as it takes to bring all to its end, 7 minutes at
-most. The seed is printed; the same seed strikes in the same order, though not at the same instants of the dialogue.
+most; a run that itself hangs is ended a minute later, and says where it stood. The seed is printed; the same seed
+strikes in the same order, though not at the same instants of the dialogue.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import random
 import shutil
@@ -18,6 +20,8 @@ from pathlib import Path
 from tests.torture.run import torture
 from tests.torture.scene import INSIDE
 
+_LATEST_END_S = 480.0
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
@@ -27,6 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     if not os.environ.get(INSIDE):
         _in_a_mount_namespace()
+    faulthandler.dump_traceback_later(options.seconds + _LATEST_END_S, exit=True)
     print(f"again: make torture ARGS='--seconds {options.seconds:g} --seed {options.seed}'", flush=True)
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as directory:
         dice = random.Random(options.seed)

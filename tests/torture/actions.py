@@ -31,15 +31,16 @@ def _kill(scene: Scene) -> str:
 
 def _pause_daemon(scene: Scene) -> str:
     seconds = scene.dice.uniform(0.2, 6)
-    if scene.stage.daemon.is_dead():
+    process = scene.stage.daemon.process
+    if process is None or process.poll() is not None:
         return "it does not run"
-    scene.pause(scene.stage.daemon.pid, seconds)
+    scene.pause(process, seconds)
     return f"{seconds:.1f} s"
 
 
 def _pause_modems(scene: Scene) -> str:
     seconds = scene.dice.uniform(0.2, 3)
-    scene.pause(scene.stage.modem.pid, seconds)
+    scene.pause(scene.stage.modem, seconds)
     return f"{seconds:.1f} s"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -81,7 +80,8 @@ def torture(directory: Path, seconds: float, dice: random.Random, seed: int, kee
         except NotInTime as error:
             figures.expect("everything comes to its end", str(error), False)
             # Its log then tells where every task stood.
-            os.kill(stage.daemon.pid, signal.SIGUSR1)
+            if stage.daemon.process is not None:
+                stage.daemon.process.send_signal(signal.SIGUSR1)
             time.sleep(1.0)
         flagged = scene.flagged()
         account = stage.account(final=_FINAL)

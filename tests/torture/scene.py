@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from drivers.simulator.control import ControlError
 from tests.clocked import TestClock
@@ -29,6 +29,12 @@ INSIDE = "PHONEBRIDGE_TORTURE_INSIDE"
 _RESTART_S = 1.0
 """The service would start again after RestartSec; here a little sooner."""
 _LONGEST_JUMP_S = 10 * 86_400.0
+
+
+class Process(Protocol):
+    """One that this run has started; never a bare id, which another may have by the time of a signal."""
+
+    def send_signal(self, number: int, /) -> None: ...
 
 
 class Scene:
@@ -88,22 +94,16 @@ class Scene:
             subprocess.run(["umount", str(self.stage.daemon.state)], check=False)
 
     def kill_daemon(self, down_s: float) -> None:
-        self.resume(self.stage.daemon.pid)
         self.stage.daemon.kill()
         self.kills += 1
         self._start_at = time.monotonic() + down_s
 
-    def pause(self, pid: int, seconds: float) -> None:
+    def pause(self, process: Process, seconds: float) -> None:
         """SIGSTOP, as a machine that swaps or a debugger does; SIGCONT later, also while this thread waits for it."""
-        os.kill(pid, signal.SIGSTOP)
-        waking = threading.Timer(seconds, self.resume, (pid,))
+        process.send_signal(signal.SIGSTOP)
+        waking = threading.Timer(seconds, process.send_signal, (signal.SIGCONT,))
         waking.start()
         self._pauses.append(waking)
-
-    @staticmethod
-    def resume(pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
 
     def fill_disk(self, seconds: float) -> None:
         filler = self.stage.daemon.state / "filler"
