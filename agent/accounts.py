@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from agent.clients import Clients
@@ -25,6 +24,7 @@ from agent.journal.schema import JournalError
 from agent.journal.store import REPORT_PATIENCE_S, Journal
 from agent.model import MessageState
 from agent.remote import RemoteAgents
+from drivers.values import dataclass
 
 _V = TypeVar("_V")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from agent.route import Route
 from agent.settings import AgentSettings, Config, RouteConfig
 from agent.upstreams.api import DeliveryError, Upstream
 from drivers.api import Driver
+from drivers.values import dataclass
 
 _log = structlog.get_logger("assembly")
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent import prefixes
+from drivers.values import dataclass
 
 Policy = Literal["least_busy", "round_robin", "sticky"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent import choice, prefixes
 from agent.choice import ANY, Candidate
@@ -19,6 +19,7 @@ from agent.pacing import Hold
 from agent.prefixes import Lists
 from agent.route import Route
 from agent.settings import AgentSettings
+from drivers.values import dataclass
 
 
 @dataclass(slots=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import time
-from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from pathlib import Path
 from typing import Literal
+
+from drivers.values import dataclass
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")

@@ -13,8 +13,9 @@ import base64
 import binascii
 import hashlib
 import os
-from dataclasses import dataclass
 from importlib.util import find_spec
+
+from drivers.values import dataclass
 
 ALGORITHM = "aes-256-cbc/pbkdf2-sha1"
 ITERATIONS = 75_000

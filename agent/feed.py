@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
@@ -20,6 +20,7 @@ from agent.journal.feeds import FeedItem, LeftBehind
 from agent.journal.store import REPORT_PATIENCE_S, Journal
 from agent.supervise import backoff_s
 from agent.upstreams.api import LaneBusy, LaneRefused, Upstream, UpstreamDown
+from drivers.values import dataclass
 
 _log = structlog.get_logger("feed")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -41,6 +41,7 @@ from agent.preparation import Preparation
 from agent.route import Route
 from agent.settings import AgentSettings
 from agent.upstreams.api import Pairing
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.reload import Reloader

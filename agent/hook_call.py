@@ -7,12 +7,12 @@ import hashlib
 import hmac
 import ssl
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.hook_address import Forbidden, problem_of, resolved
 from agent.journal.hooks import HookForm
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,6 @@ import secrets
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -21,6 +20,7 @@ from agent.hook_call import Caller, Letter, Outcome
 from agent.journal import hooks
 from agent.journal.hooks import Delivery, DeliveryPage, Hook, HookForm, NewHook
 from agent.journal.store import REPORT_PATIENCE_S, Journal
+from drivers.values import dataclass
 
 __all__ = ["Call", "Delivery", "DeliveryPage", "HookForm", "Hooks", "host_of", "problem_of", "wait_before_try"]
 

@@ -11,10 +11,11 @@ part:     QUEUED ──► SENDING ──► SENT ──► DELIVERED | UNDELIVE
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from drivers.api import Link, Sim
+from drivers.values import dataclass
 
 
 class PartState(StrEnum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from agent.journal.choosing import Turns
 from agent.journal.dispatch import Claim, Nothing, RouteCall
 from agent.journal.outcomes import Finished
 from agent.journal.store import Journal, landed
+from drivers.values import dataclass
 
 # A check of the server's pending list that is slower than this does not hold up the send.
 _ASK_TIMEOUT_S = 2.0

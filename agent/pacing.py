@@ -9,10 +9,10 @@ that were submitted by the SIM: per minute, hour and day in sliding windows, whi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from agent.clock import Instant, elapsed_ms, remaining_ms
+from drivers.values import dataclass
 
 _MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

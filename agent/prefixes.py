@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 _PREFIX = re.compile(r"\+?[0-9]{0,15}")
 

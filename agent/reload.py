@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -21,6 +21,7 @@ from agent.journal import feeds
 from agent.journal.schema import JournalError
 from agent.roster import Piece, Roster
 from agent.settings import AgentSettings, Config
+from drivers.values import dataclass
 
 _log = structlog.get_logger("reload")
 

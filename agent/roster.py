@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import structlog
 
 from agent.supervise import keep_running
+from drivers.values import dataclass
 
 _log = structlog.get_logger("roster")
 

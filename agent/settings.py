@@ -4,7 +4,7 @@ metrics declare their own beside their code."""
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,6 +14,7 @@ from agent.choice import Policy
 from agent.metrics.settings import MetricsSettings
 from agent.prefixes import checked as checked_prefixes
 from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Len
+from drivers.values import dataclass
 
 
 def _zone(value: str) -> str:

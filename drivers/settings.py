@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Len
+
+from drivers.values import dataclass
 
 __all__ = ["STRICT", "Check", "Form", "Ge", "Gt", "Le", "Len", "Secret"]
 

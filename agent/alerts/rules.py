@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.alerts.settings import AlertSettings
 from agent.journal.alerts import Alert, NewAlert
 from agent.model import RouteState
+from drivers.values import dataclass
 
 Key = tuple[str, str]
 

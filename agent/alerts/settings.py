@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from drivers.settings import STRICT, Form, Ge, Gt, Le
+from drivers.values import dataclass
 
 Kind = Literal[
     "no_network", "sim_blocked", "storage", "queue", "credit", "disk", "journal", "upstream_down", "given_up"

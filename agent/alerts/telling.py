@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +16,7 @@ from agent.clock import iso_utc
 from agent.hooks import Call, problem_of
 from agent.journal.schema import JournalError
 from agent.model import URGENT_PRIORITY, Job, RouteState
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

@@ -6,13 +6,13 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.clock import Instant
 from agent.journal import billing, messages
 from agent.journal.billing import Bill
 from agent.model import Job, MessageKind, MessageState
 from drivers.api import PlannedPart
+from drivers.values import dataclass
 
 
 class IdempotencyConflict(ValueError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.journal import messages
+from drivers.values import dataclass
 
 
 class EmailTaken(ValueError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from agent.clock import Instant
 from agent.journal import routing
+from drivers.values import dataclass
 
 # The history reaches back so far; one row is some hundred octets.
 _KEPT_MS = 90 * 86_400_000

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import MessageState
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.journal.acceptance import Acceptance

@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.journal import rows
 from agent.model import Message, MessageState
+from drivers.values import dataclass
 
 NEWEST = 1 << 62
 """The cursor in front of everything."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.journal import rows
 from agent.model import Event, Message, MessageKind, MessageState
+from drivers.values import dataclass
 
 MOST_COUNTED = 10_000
 # Of the history so many lines are looked through for one account's.

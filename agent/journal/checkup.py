@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.journal.schema import JournalError, connect_reader
+from drivers.values import dataclass
 
 # A check reads the whole file; on a card of 20 MB/s this is ten seconds.
 _LARGEST_CHECKED_BYTES = 200 << 20

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 _SIGNING_KEY = "client_signing_key"
 

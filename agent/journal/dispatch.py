@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from agent import pacing
 from agent.clock import Instant
@@ -18,6 +18,7 @@ from agent.model import URGENT_PRIORITY, PartState
 from drivers.api import (
     PartToSend,
 )
+from drivers.values import dataclass
 
 _REFERENCES = 256
 # Whether an elder message to the same number has gone is looked at this often.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.journal import rows
 from agent.model import Event, Message
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.journal import rows
 from agent.model import REPORTABLE, Message, MessageState, Report
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from drivers.values import dataclass
 
 BEHIND_MS = 1 << 53
 """`due_ms` of a call that waits for an earlier one of its lane. A number that JSON and SQLite keep exactly."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent.journal import rows
 from agent.journal.messages import DAY_MS
 from agent.model import Event, Message, MessageState
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

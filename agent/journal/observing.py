@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from drivers.values import dataclass
 
 # What is told of single parts and of single messages from the SIM; the rest is told by the message's state.
 _KINDS = ("delivered", "undelivered", "received", "resend")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from agent.clock import Instant
 from agent.journal import evidence, messages, usage
@@ -19,6 +18,7 @@ from drivers.api import (
     Submitted,
     TryLater,
 )
+from drivers.values import dataclass
 
 # Waits of a part that is not to blame (no service, SIM refused), doubling from the first to the longest.
 _NOT_READY_FIRST_S = 2.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 from agent.model import MessageKind
 from drivers import sms
 from drivers.api import InboundKind, InboundPart, Waiting
+from drivers.values import dataclass
 
 Details = dict[str, str | int | float | bool | None]
 

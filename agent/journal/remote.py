@@ -11,12 +11,12 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent.clock import Instant
 from agent.journal import dispatch, evidence, inbound, messages, rows
 from agent.model import AttemptOutcome, Message, MessageState, PartState
+from drivers.values import dataclass
 
 _P = PartState
 

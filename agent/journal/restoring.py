@@ -9,7 +9,6 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from agent.journal import renewal
 from agent.journal.copying import verify
 from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_writer
+from drivers.values import dataclass
 
 _WHY = "the journal was restored from a backup: it may have been sent since"
 

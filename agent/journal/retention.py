@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.journal import messages
 from agent.model import MessageState
+from drivers.values import dataclass
 
 # The kinds.
 SENT, FAILED, INBOUND, ATTEMPTS = "sent", "failed", "inbound", "attempts"

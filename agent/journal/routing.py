@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.clock import Instant
 from agent.journal import messages, rows
 from drivers.api import PlannedPart, PlanOptions
+from drivers.values import dataclass
 
 
 def set_paused(connection: sqlite3.Connection, name: str, *, is_paused: bool) -> None:

@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.journal import restoring
 from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_writer
+from drivers.values import dataclass
 
 _WHY = "the journal was damaged: it may have been sent"
 _LOST = "its text was lost with a part of the journal"

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from agent.journal import damage, renewal
 from agent.journal.damage import JournalDamaged
 from agent.journal.lock import Lock
 from agent.journal.schema import JournalError, connect_reader, connect_writer
+from drivers.values import dataclass
 
 T = TypeVar("T")
 _log = structlog.get_logger("journal")

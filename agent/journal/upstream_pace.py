@@ -6,12 +6,12 @@ A remote message with several recipients counts once, and its recipients follow 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import tzinfo
 
 from agent import pacing
 from agent.clock import Instant
 from agent.model import URGENT_PRIORITY
+from drivers.values import dataclass
 
 _KEPT_MS = 25 * 3_600_000
 """Longer than the longest window, which is a day."""

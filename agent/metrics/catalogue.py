@@ -6,8 +6,9 @@ names, the rest are words of ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from drivers.values import dataclass
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.model import RouteState
+from drivers.values import dataclass
 
 # A SIM that rests sends when its turn comes; while two of them change places, none is ready.
 _CAN_SEND = frozenset({RouteState.READY, RouteState.RESTING})

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import binding
@@ -21,6 +20,7 @@ from agent.metrics import health
 from agent.metrics.health import Reason, RouteFact, UpstreamFact
 from agent.metrics.settings import MetricsSettings
 from agent.metrics.snapshot import History, Sample, samples
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

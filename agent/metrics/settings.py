@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from agent import binding
 from drivers.settings import STRICT, Check, Secret
+from drivers.values import dataclass
 
 
 def _no_empty_key(value: Secret) -> Secret:

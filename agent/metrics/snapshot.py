@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from agent.alerts.settings import KINDS
 from agent.journal import listing, observing
 from agent.metrics.tally import Histogram
 from agent.model import RouteState, RouteView
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drivers.api import (
     NotReady,
@@ -18,6 +18,7 @@ from drivers.api import (
     Submitted,
     TryLater,
 )
+from drivers.values import dataclass
 
 LATENCY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0, 3600.0, 86400.0)
 """From a fast modem's milliseconds to a phone that was off for a day."""

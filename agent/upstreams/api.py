@@ -13,11 +13,11 @@ several messages at once. Errors are sorted by what the feed should do:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from agent.model import Message, Report
 from drivers.settings import STRICT
+from drivers.values import dataclass
 
 if TYPE_CHECKING:
     from agent.gateway import Gateway

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from drivers.api.events import Event
 from drivers.api.found import Candidate, Diagnosis, Link, Sim, Ussd
 from drivers.api.parts import AS_TEXT, PartToSend, PlannedPart, PlanOptions, Submitted
+from drivers.values import dataclass
 
 Emit = Callable[[Event], Awaitable[None]]
 """When it returns, the event is durable: only then delete or acknowledge. Raises when it could not be kept."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers.api.errors import SubmitError
 from drivers.api.found import Link
 from drivers.api.parts import Submitted
+from drivers.values import dataclass
 
 
 class InboundKind(StrEnum):

@@ -6,8 +6,9 @@ The classes say what to do; `causes` turns them into the exceptions of the contr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from drivers.values import dataclass
 
 
 class CauseClass(Enum):

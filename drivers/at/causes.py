@@ -6,7 +6,6 @@ Codes above 511 mean different things at different makers, and are looked up by 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from drivers.api import NotReady, OutcomeUnknown, Refused, RouteRefused, SubmitError, TryLater
 from drivers.at.cause_tables import (
@@ -22,6 +21,7 @@ from drivers.at.cause_tables import (
     Cause,
     CauseClass,
 )
+from drivers.values import dataclass
 
 __all__ = ["CME", "CMS", "NO_PROMPT", "UNANSWERED", "VENDOR_CME", "VENDOR_CMS", "Cause", "CauseClass", "Code"]
 

@@ -7,12 +7,12 @@ cannot be understood is None or empty.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from drivers.api import Registration
 from drivers.at import fields
 from drivers.at.parser import Line
 from drivers.at.request import Answer, Request
+from drivers.values import dataclass
 
 ECHO_OFF = Request("ATE0", timeout_s=2.0)
 NUMERIC_ERRORS = Request("AT+CMEE=1", timeout_s=2.0)

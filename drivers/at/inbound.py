@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -20,6 +19,7 @@ from drivers.at.channel import Channel, CommandTimeout
 from drivers.at.commands import Stored
 from drivers.at.parser import Line
 from drivers.at.state import Modem
+from drivers.values import dataclass
 
 BATCH = 8
 """Messages read in one hold of the line: some 10 ms on a USB modem, little beside a second of radio time."""

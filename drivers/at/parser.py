@@ -8,10 +8,10 @@ Knows neither what a command means nor what time it is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.at import fields, urcs
+from drivers.values import dataclass
 
 MAX_LINE_OCTETS = 2048
 """A longest sensible line is a PDU of some 360 digits or a list of storages; what is beyond is junk."""

@@ -9,10 +9,10 @@ import asyncio
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.api import Candidate
+from drivers.values import dataclass
 
 AUTO_PREFIX = "auto:"
 NETWORK_PREFIXES = ("socket://", "rfc2217://")

@@ -6,8 +6,9 @@ memories, CNMI, CSMS and the forms of answers are read from the modem itself (st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from drivers.values import dataclass
 
 
 class UssdForm(StrEnum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from drivers.at.parser import Expectation, Line
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

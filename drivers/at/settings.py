@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from drivers.api import PersonNeeded
 from drivers.settings import STRICT, Check, Form, Ge, Gt, Le, Secret
+from drivers.values import dataclass
 
 _PIN = re.compile(r"\d{4,8}")
 

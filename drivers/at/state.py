@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drivers.api import Link, Registration, Sim
 from drivers.at.commands import Routing
 from drivers.at.profiles import GENERIC, Profile, SimSwitch
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drivers.api import Emit, Resting, SubmitError, Submitted
+from drivers.values import dataclass
 
 NO_SERVICE_S = 60.0
 """A SIM that found no network within this is left, as if it had been served."""

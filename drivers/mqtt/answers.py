@@ -7,11 +7,12 @@ has two: whichever says first that it was sent leads, and the other is asked to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drivers.api import Emit, MayBeDouble, ReportOutcome, StatusReport
 from drivers.mqtt.ledger import Entry, Ledger, Phase
 from drivers.mqtt.payloads import JobStatus, Status
+from drivers.values import dataclass
 
 NO_TP_ST = -1
 """`StatusReport.status` of a report that is no TPDU."""

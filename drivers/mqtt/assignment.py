@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 # A gateway that has not said how fast it is: a modem with its SIM sends one SMS in 3 to 6 seconds.
 _ASSUMED_PER_MINUTE = 12.0

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from drivers.api import SimMemory
 from drivers.mqtt.payloads import JobOrder
+from drivers.values import dataclass
 
 _BUCKETS = 256
 # Exact in JSON and SQLite, and too many to meet the same one twice.

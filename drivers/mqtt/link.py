@@ -20,7 +20,6 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +32,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from drivers.settings import Secret
+from drivers.values import dataclass
 
 _CONNECT_S = 30.0
 # TCP alone; a modem uplink that just came up may need this long.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from drivers.mqtt import payloads, topics
 from drivers.mqtt.assignment import Load, choose
 from drivers.mqtt.payloads import Capacity
+from drivers.values import dataclass
 
 # One whose topic the broker refuses to us, or that a person must look at, is left alone for so long.
 _BARRED_S = 60.0

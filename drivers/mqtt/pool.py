@@ -12,7 +12,7 @@ import contextlib
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drivers.api import (
     DriverError,
@@ -38,6 +38,7 @@ from drivers.mqtt.link import LinkDown, PublishRefused, Received
 from drivers.mqtt.members import Members
 from drivers.mqtt.payloads import BadJob
 from drivers.mqtt.settings import PoolSettings
+from drivers.values import dataclass
 
 _LOOK_S = 1.0
 """Between two looks at what is due."""

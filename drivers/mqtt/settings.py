@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from drivers.api import PersonNeeded
 from drivers.mqtt.keys import BrokerUrl, Levels, PemFile, check_security
 from drivers.settings import STRICT, Ge, Gt, Le, Len, Secret
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ It encodes what it is given: turning a national number into E.164 is decided els
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from drivers.values import dataclass
 
 from .errors import DecodeError, EncodeError
 from .gsm7 import decode_gsm7, encode_gsm7, pack_septets, unpack_septets

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+
+from drivers.values import dataclass
 
 from .alphabet import Alphabet, encode_ucs2
 from .gsm7 import encode_gsm7, is_gsm7

@@ -5,8 +5,9 @@ It reads one octet and knows no user data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+from drivers.values import dataclass
 
 from .alphabet import Alphabet
 from .errors import EncodeError

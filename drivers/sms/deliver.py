@@ -6,8 +6,9 @@ It does not decide which parts belong together; that takes the sender and a memo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+from drivers.values import dataclass
 
 from .address import Address, decode_address
 from .alphabet import Alphabet, decode_text

@@ -7,7 +7,8 @@ keeps references apart per recipient.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 from .alphabet import Alphabet
 from .choice import Encoded, NationalTables, encodings, simplified

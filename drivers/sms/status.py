@@ -5,8 +5,9 @@ It knows one octet; which message it is about is matched elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from drivers.values import dataclass
 
 
 class ReportOutcome(StrEnum):

@@ -5,7 +5,7 @@ It does not match the report to a message, and leaves the meaning of TP-ST to th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from drivers.values import dataclass
 
 from .address import Address, decode_address
 from .errors import DecodeError, EncodeError

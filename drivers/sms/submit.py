@@ -5,7 +5,7 @@ It takes a body that is already cut to size; it assigns neither references nor r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from drivers.values import dataclass
 
 from .address import decode_address, encode_address
 from .alphabet import Alphabet, decode_text

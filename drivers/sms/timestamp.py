@@ -5,8 +5,9 @@ It keeps what arrived. It reads no clock and judges no time as wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+
+from drivers.values import dataclass
 
 from .errors import DecodeError, EncodeError
 

@@ -5,8 +5,9 @@ It tells the TPDUs apart. It knows no AT command but the lengths that AT+CMGS co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from drivers.values import dataclass
 
 from .address import Address, decode_smsc
 from .deliver import Deliver, join_text

@@ -6,7 +6,8 @@ It knows octets and bounds, not the text that follows the header.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 from .errors import DecodeError, EncodeError
 

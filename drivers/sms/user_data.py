@@ -6,7 +6,8 @@ It knows alphabets and headers; which TPDU they stand in, only as the path of an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 from .alphabet import Alphabet
 from .coding import DataCoding

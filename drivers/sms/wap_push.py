@@ -6,7 +6,7 @@ It reads the WSP Push PDU (WAP-230-WSP §8.2.4.1) and of its contents the MMS no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from drivers.values import dataclass
 
 from .errors import DecodeError
 from .reader import Reader

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from drivers.api import SimMemory
+from drivers.values import dataclass
 
 _BUCKETS = 32
 # Exact in JSON and SQLite, and too many to meet the same one twice.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from drivers.values import dataclass
 
 LONGEST_TEXT_CHARACTERS = 160
 _SHORTEST_NUMBER_DIGITS, _LONGEST_NUMBER_DIGITS = 8, 15

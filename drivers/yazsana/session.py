@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ from drivers.api import (
     Swept,
     Ussd,
 )
+from drivers.values import dataclass
 from drivers.yazsana import rows
 from drivers.yazsana.client import (
     Away,

@@ -5,13 +5,13 @@ The API's documentation names no paths: these are guesses, and therefore setting
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from drivers.api import PersonNeeded
 from drivers.settings import STRICT, Check, Ge, Gt, Le, Secret
+from drivers.values import dataclass
 
 
 def _base_url(value: str) -> str:

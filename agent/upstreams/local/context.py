@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.accounts import Accounts
 from agent.gateway import Gateway
 from agent.upstreams.local.devices import Devices
 from agent.upstreams.local.settings import LocalSettings
 from agent.upstreams.local.slowing import Attempts
+from drivers.values import dataclass
 
 
 @dataclass(slots=True)

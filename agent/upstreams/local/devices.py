@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from agent.accounts import Caller, Device
 from agent.gateway import Gateway
+from drivers.values import dataclass
 
 ACTIVE = "active"
 """The `device_id` that stands for all active devices."""

@@ -20,7 +20,7 @@ import json
 import types
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -28,6 +28,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from drivers.values import dataclass
 
 Admit = Callable[[Request], Awaitable[Response | None]]
 """Looks at a request before its body is looked at; an answer ends it there."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from agent import binding
 from agent.upstreams.api import UpstreamSettings
 from drivers.settings import Check, Form, Ge, Le, Len, Secret
+from drivers.values import dataclass
 
 _Amount = Annotated[float, Ge(0), Le(1e9)]
 _CODE = Form("[A-Za-z0-9_-]{3,64}", "3 to 64 letters, digits, _ or -")

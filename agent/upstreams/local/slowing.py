@@ -7,7 +7,9 @@ password comes from elsewhere, so that many addresses are no faster than one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from drivers.values import dataclass
 
 _FREE = 5
 _LONGEST_S = 900.0

@@ -11,7 +11,6 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from agent.upstreams.api import LaneBusy, UpstreamDown
 from agent.upstreams.connections import Connections
 from agent.upstreams.mobsms import rows
 from agent.upstreams.wire import cause, quoted
+from drivers.values import dataclass
 
 # Above the idle poll interval, so that an idle gateway keeps its connection and pays no TLS handshake per poll;
 # below nginx's default keepalive_timeout of 75 s, so that we close first.

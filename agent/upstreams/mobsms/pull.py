@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import structlog
@@ -23,6 +22,7 @@ from agent.upstreams.mobsms.client import Client
 from agent.upstreams.mobsms.offer import Offer
 from agent.upstreams.mobsms.report import Reporter
 from agent.upstreams.mobsms.rows import Device, ListPage
+from drivers.values import dataclass
 
 _log = structlog.get_logger("mobsms")
 

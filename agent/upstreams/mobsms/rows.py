@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.clock import iso_utc, parse_iso_utc
 from agent.model import Job, Message, MessageState
 from agent.upstreams.wire import quoted, storable
+from drivers.values import dataclass
 
 Row = Mapping[str, Any]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from agent.upstreams.api import UpstreamSettings
 from agent.upstreams.wire import certificate_file, server_address
 from drivers.settings import Check, Form, Ge, Le, Len, Secret
+from drivers.values import dataclass
 
 
 def _address(value: str) -> str:

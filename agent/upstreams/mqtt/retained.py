@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import structlog
 
@@ -24,6 +23,7 @@ from agent.upstreams.mqtt.settings import MqttSettings
 from agent.upstreams.mqtt.speed import Line, Speed
 from drivers.mqtt.link import Link, PublishRefused
 from drivers.mqtt.topics import Topics
+from drivers.values import dataclass
 
 _log = structlog.get_logger("mqtt")
 

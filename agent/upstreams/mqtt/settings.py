@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from drivers.mqtt.keys import BrokerUrl, Level, Levels, PemFile, check_security,
 from drivers.mqtt.link import Broker, Will, tls_context
 from drivers.mqtt.topics import NotALevel, Topics
 from drivers.settings import Check, Ge, Le, Len, Secret
+from drivers.values import dataclass
 
 _WEEK_S = 7 * 86_400
 

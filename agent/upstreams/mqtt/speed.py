@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from drivers.values import dataclass
 
 # The share of a new measurement in the mean: an SMS that took long is no slow line.
 _NEW = 0.3

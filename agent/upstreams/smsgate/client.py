@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from agent.upstreams.api import UpstreamDown
 from agent.upstreams.connections import Connections
 from agent.upstreams.smsgate import rows
 from agent.upstreams.wire import quoted
+from drivers.values import dataclass
 
 # The server closes a connection that is idle for 60 s: we close first.
 _KEEPALIVE_S = 50.0

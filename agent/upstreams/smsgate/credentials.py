@@ -12,7 +12,7 @@ import base64
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -23,6 +23,7 @@ from agent.upstreams.api import PairingRefused, UpstreamDown
 from agent.upstreams.smsgate import rows
 from agent.upstreams.smsgate.client import Answer, Client
 from agent.upstreams.smsgate.settings import SmsGateSettings
+from drivers.values import dataclass
 
 _log = structlog.get_logger("smsgate")
 

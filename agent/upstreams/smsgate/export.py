@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from agent.gateway import Gateway
 from agent.model import Message, MessageKind
 from agent.upstreams.smsgate import rows, telling
 from agent.upstreams.smsgate.telling import Telling
+from drivers.values import dataclass
 
 _PAGE = 200
 _BATCH = 50

@@ -10,7 +10,6 @@ import base64
 import binascii
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent import e2e
 from agent.clock import Clock
@@ -18,6 +17,7 @@ from agent.model import Job
 from agent.upstreams.smsgate import snapshot
 from agent.upstreams.smsgate.preferences import SimSelection
 from agent.upstreams.smsgate.rows import Listed
+from drivers.values import dataclass
 
 _DATA_OCTETS = 133
 """One SMS with a port in its header; the app sends no longer data either."""

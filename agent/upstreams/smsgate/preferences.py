@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from agent.journal.upstream_pace import Pace
 from agent.upstreams.wire import storable
+from drivers.values import dataclass
 
 _MINUTE_MS = 60_000
 _PERIODS_MS = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,6 +20,7 @@ from agent.upstreams.smsgate.client import Client
 from agent.upstreams.smsgate.credentials import Credentials, Device
 from agent.upstreams.smsgate.reporter import Reporter
 from agent.upstreams.smsgate.rows import Listed
+from drivers.values import dataclass
 
 _log = structlog.get_logger("smsgate")
 

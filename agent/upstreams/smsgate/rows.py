@@ -6,12 +6,12 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.clock import parse_iso_utc
 from agent.upstreams.wire import quoted, storable
+from drivers.values import dataclass
 
 SLOTS = 3
 """SIM slots of one device: the server takes no greater simNumber."""

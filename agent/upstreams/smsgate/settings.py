@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from agent.upstreams.api import UpstreamSettings
 from agent.upstreams.wire import certificate_file, server_address
 from drivers.settings import Check, Ge, Le, Len, Secret
+from drivers.values import dataclass
 
 _EXAMPLE = "https://api.sms-gate.app/mobile/v1"
 

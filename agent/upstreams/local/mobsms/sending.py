@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +22,7 @@ from agent.upstreams.local.mobsms.bodies import SendBulk, Sending, SendSms
 from agent.upstreams.local.mobsms.premium import need_premium
 from agent.upstreams.local.mobsms.words import Row
 from agent.upstreams.local.routing import Router
+from drivers.values import dataclass
 
 _LONGEST_KEY_CHARACTERS = 255
 _NAME = "{name}"

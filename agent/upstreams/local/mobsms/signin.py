@@ -8,7 +8,6 @@ token on your server side").
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.mobsms import documents
 from agent.upstreams.local.mobsms.bodies import GoogleSignIn, Login, Register
 from agent.upstreams.local.routing import Admission, Router
+from drivers.values import dataclass
 
 _CLOSED = (
     "Registration is closed on this gateway, because whoever has an account can send at its owner's expense; "

@@ -7,10 +7,11 @@ paths at the root; both know older singular names. Pure but for the ASGI wrapper
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
+
+from drivers.values import dataclass
 
 PREFIX = "/3rdparty/v1"
 _PREFIXES = (PREFIX, f"/api{PREFIX}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from agent.model import Message
@@ -10,6 +9,7 @@ from agent.upstreams.local.context import Local
 from agent.upstreams.local.devices import DeviceView
 from agent.upstreams.local.smsgate import words
 from agent.upstreams.local.smsgate.tokens import Client
+from drivers.values import dataclass
 
 _KEPT_CHARACTERS = 4
 

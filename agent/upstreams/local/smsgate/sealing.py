@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from agent import e2e
@@ -13,6 +12,7 @@ from agent.upstreams.local.answers import Refused
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.smsgate.bodies import SendMessage
 from agent.upstreams.local.smsgate.tokens import Client
+from drivers.values import dataclass
 
 # All values of one message together: some ten seconds of a small box.
 _MOST_ITERATIONS = 20_000_000

@@ -6,13 +6,13 @@ A token counts while its row in the journal does, and while the key does that it
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from agent.accounts import Caller
 from agent.clients import TokenPair
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.smsgate import jwt, scopes
+from drivers.values import dataclass
 
 LONGEST_TTL_S = 365 * 86_400
 DEFAULT_TTL_S = 86_400

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -13,6 +12,7 @@ from agent.upstreams.local.ui import words
 from agent.upstreams.local.ui.page import ROOT
 from agent.upstreams.local.ui.site import Site, Stop, Visit
 from agent.upstreams.local.ui.words import GROUPS, Chart, Signal, Word
+from drivers.values import dataclass
 
 _NEWEST = 8
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from agent.accounts import Caller
@@ -13,6 +12,7 @@ from agent.model import Message, MessageState
 from agent.upstreams.local.context import Local
 from agent.upstreams.local.ui import words
 from agent.upstreams.local.ui.words import Chart
+from drivers.values import dataclass
 
 PER_PAGE = 50
 _HOUR_MS = 3_600_000

@@ -7,10 +7,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 
 from agent.accounts import Caller, NewToken
 from agent.upstreams.local.context import Local
+from drivers.values import dataclass
 
 _TOKEN_BYTES = 32
 _IDLE_MS = 7 * 86_400_000

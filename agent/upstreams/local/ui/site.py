@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -22,6 +21,7 @@ from agent.upstreams.local.ui.page import ROOT
 from agent.upstreams.local.ui.reading import Reading
 from agent.upstreams.local.ui.render import PART_HEADER, Renderer
 from agent.upstreams.local.ui.sessions import Session, Sessions, is_same
+from drivers.values import dataclass
 
 COOKIE, _LOGIN_COOKIE = "phonebridge_session", "phonebridge_login"
 _CSRF_FIELD, _CSRF_HEADER = "csrf", "x-csrf-token"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from agent.model import Event, MessageKind, MessageState, RouteState
 from drivers.api import PlannedPart
 from drivers.sms import EncodeError, is_gsm7, segment
+from drivers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
