@@ -67,6 +67,8 @@ class Feed:
         self._settling: set[int] = set()
         self._left: list[LeftBehind] = []
         self._wake = asyncio.Event()
+        # Whether the journal may hold more than was read.
+        self._is_news = True
         self._dirty = asyncio.Event()
         self._is_saving = False
         self._saves_begun = self._saves_done = 0
@@ -86,6 +88,7 @@ class Feed:
         self.parked = 0
 
     def wake(self) -> None:
+        self._is_news = True
         self._wake.set()
 
     def retry_now(self) -> None:
@@ -112,7 +115,7 @@ class Feed:
         is_behind = item is not None and item.event_id <= self._read_to and item.event_id not in self._in_memory
         if item is not None and is_behind and message_id not in self._lanes:
             self._take(item, is_behind=True)
-            self.wake()
+            self._wake.set()
 
     async def drain(self) -> None:
         """Begin no further delivery, and wait for those under way to be written down, for a moment."""
@@ -153,6 +156,7 @@ class Feed:
         self._settling.clear()
         self._left.clear()
         self._told.clear()
+        self._is_news = True
 
     def _take(self, item: FeedItem, *, is_behind: bool) -> None:
         self._lanes.setdefault(item.lane, _Lane()).items.append(item)
@@ -163,14 +167,16 @@ class Feed:
     async def _read_more(self) -> None:
         await self._reload_behind()
         room = _READ_AHEAD - len(self._in_memory - self._behind.keys())
-        if room <= 0:
+        if room <= 0 or not self._is_news:
             return
+        self._is_news = False
         after, wants = self._read_to, self._upstream.wants_inbound
         items, self._read_to = await self._journal.read(
             lambda con: feeds.after(
                 con, self._name, after, room, wants_inbound=wants, wants_accepted=self._wants_accepted
             )
         )
+        self._is_news |= len(items) == room
         for item in items:
             if item.event_id not in self._in_memory:
                 self._take(item, is_behind=False)
@@ -232,7 +238,7 @@ class Feed:
             if not lane.items:
                 del self._lanes[message_id]
             self._rested.set()
-            self.wake()
+            self._wake.set()
 
     async def _written(self, event_id: int) -> None:
         """Returns when it is durable that this was told.
@@ -350,7 +356,7 @@ class Feed:
         self._settling.difference_update(settled)
         self._forget_written()
         if self._is_more_behind:
-            self.wake()
+            self._wake.set()
 
     def _forget_written(self) -> None:
         """What the cursor has passed, and is not to be taken off the list of those left behind, is written down."""

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("gateway")
 
+_LOOK_WAIT_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamView:
@@ -79,7 +81,7 @@ class Gateway:
         self.alerts = Alerts(self)
         self.alert_takers: list[Callable[[Notice], None]] = []
         """Who else is told of an alert when its owner is, e.g. an upstream that publishes it. Must return at once."""
-        self.outbox = Outbox(journal, clock, self.committed, self._refresh)
+        self.outbox = Outbox(journal, clock, self.committed_soon, self._refresh)
         self.routes: dict[str, Route] = {}
         self._chooser = Chooser(self.routes, journal, clock, lambda: self.settings)
         self._failover = Failover(self.routes, journal, clock, lambda: self.settings.max_parts, self._chooser)
@@ -91,6 +93,7 @@ class Gateway:
         self.reloader: Reloader | None = None
         self._views: dict[str, int] = {}
         self._watchers: set[asyncio.Event] = set()
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def degraded(self) -> str | None:
@@ -352,8 +355,17 @@ class Gateway:
         """Per upstream that can be asked: when its pending list was last seen (CLOCK_BOOTTIME, ms)."""
         return self._views
 
+    def committed_soon(self) -> None:
+        """As `committed`, after a moment: while parts leave one after the other their line comes first, and many
+        commits are one look."""
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(_LOOK_WAIT_S, self.committed)
+
     def committed(self) -> None:
         """Something was committed: let feeds and watchers look."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         for feed in self.feeds.values():
             feed.wake()
         for watcher in self._watchers:

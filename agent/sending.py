@@ -15,7 +15,6 @@ import structlog
 from agent.breaker import Breaker, Verdict
 from agent.journal.dispatch import Claim, RouteCall
 from agent.journal.outcomes import Finished
-from agent.journal.store import landed
 from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox
 from agent.unknowns import Unknowns
@@ -31,6 +30,8 @@ from drivers.api import (
 )
 
 _log = structlog.get_logger("route")
+
+_LOG_WAIT_S = 0.01
 
 
 class Sending:
@@ -84,14 +85,25 @@ class Sending:
 
     async def _submit(self, session: Session, claim: Claim, durable: asyncio.Future[Any]) -> Finished:
         claimed = left = time.monotonic()
+        # Not the commit itself: whoever gives up waiting for it cancels what it waits for.
+        ready = asyncio.get_running_loop().create_future()
 
-        async def leave() -> None:
+        def leave(committed: asyncio.Future[Any]) -> None:
             nonlocal left
-            await landed(durable)
             left = time.monotonic()
+            if ready.done() or committed.cancelled():
+                return
+            error = committed.exception()
+            if error is None:
+                ready.set_result(None)
+            else:
+                ready.set_exception(error)
+                # A session that failed before has no use for it.
+                ready.exception()
 
+        durable.add_done_callback(leave)
         try:
-            result: Submitted | SubmitError = await session.submit(claim.part, leave())
+            result: Submitted | SubmitError = await session.submit(claim.part, ready)
         except SubmitError as error:
             result = error
         except SessionLost as error:
@@ -100,7 +112,8 @@ class Sending:
         waited_s = None if claim.waited_ms is None else claim.waited_ms / 1000 + left - claimed
         took_s = time.monotonic() - left
         self.tally.submitted(result, tries=claim.tries, waited_s=waited_s, took_s=took_s)
-        self._log_result(claim, result)
+        # Not between two parts, where the line would wait for it.
+        asyncio.get_running_loop().call_later(_LOG_WAIT_S, self._log_result, claim, result)
         return Finished(claim, result)
 
     def _log_result(self, claim: Claim, result: Submitted | SubmitError) -> None:

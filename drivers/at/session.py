@@ -151,6 +151,8 @@ class AtSession:
 
     async def _note_service(self) -> None:
         """Keep the service by which parts go out again; the part is sent, whatever becomes of the session now."""
+        if not self._service.is_to_be_noted():
+            return
         with suppress(SessionLost):
             async with self._line:
                 await self._service.sent()

@@ -71,14 +71,13 @@ async def test_a_parked_route_says_why_and_its_messages_may_move(tmp_path: Path)
     async with Box(tmp_path, modems, routes=routes) as box:
         box.start()
         (accepted,) = await box.gateway.accept("cli", [Job(TO, "x", route="a")])
-        await box.until(accepted.message_id, "queued")
-        async_state = None
-        for _ in range(100):
-            async_state = box.gateway.routes["a"].view()
-            if async_state.state == "refused":
-                break
-            await box.until(accepted.message_id, "queued", "sending")
-        assert async_state is not None and "barred" in (async_state.problem or "")
+        route, changed = box.gateway.routes["a"], asyncio.Event()
+        box.gateway.watch(changed)
+        async with asyncio.timeout(10):
+            while route.view().state is not RouteState.REFUSED:
+                await changed.wait()
+                changed.clear()
+        assert "barred" in (route.view().problem or "")
         while modems["b"].texts() != ["x"]:
             await box.gateway.move_stranded()
             await box.until(accepted.message_id, "queued", "sending", "sent")

@@ -41,6 +41,8 @@ async def tell_state(local: Local, account: int, report: Report) -> None:
     if event is None:
         return
     message = report.message
+    if all(one.event != event for one in await local.accounts.clients.webhooks(account)):
+        return
     payload = {**_outbound(local, message), **_at_state(report)}
     await _tell(local, account, event, payload, lane=message.id, key=f"event:{report.event_id}")
 
