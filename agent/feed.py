@@ -323,7 +323,9 @@ class Feed:
         for lane in self._lanes.values():
             for item in lane.items:
                 if item.event_id <= self._must_pass and item.event_id not in self._behind:
-                    self._leave_behind(item, parked=False, tries=item.tries, error="")
+                    # Not fewer than those ahead of it in its lane: what was tried least is taken up first.
+                    tries = lane.items[0].tries + lane.failures
+                    self._leave_behind(item, parked=False, tries=tries, error="")
 
     async def _save_when_dirty(self) -> None:
         while True:

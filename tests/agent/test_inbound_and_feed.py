@@ -326,6 +326,34 @@ async def test_after_a_crash_no_state_is_told_behind_a_later_one(
     assert told_again <= {"", "delivered"}
 
 
+async def test_after_a_crash_what_failed_often_is_not_told_behind_what_came_later(
+    stage: tuple[Box, FakeModem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both states of the first message were left behind, at different times and after different numbers of tries."""
+    monkeypatch.setattr("agent.feed.backoff_s", lambda failures, **_: 0.01)
+    box, modem = stage
+    server = Server()
+    failures = 0
+
+    async def behave(message_id: int, _: str) -> None:
+        nonlocal failures
+        if message_id == 1:
+            failures += 1
+            raise LaneBusy("not now")
+
+    server.behave = behave
+    async with Fed(box, server):
+        (first,) = await send_all(box, 1)
+        await until(lambda: failures > 2)
+        await report_all(modem, 1)
+        (second,) = await deliver_all(box, modem, 1, first=1)
+        await until(lambda: server.told[second] == ["sent", "delivered"])
+    server.behave = None
+    async with Fed(box, server):
+        await until(lambda: len(server.told[first]) == 2)
+    assert server.told[first] == ["sent", "delivered"]
+
+
 async def test_more_than_fits_in_memory_is_told_too(
     stage: tuple[Box, FakeModem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
