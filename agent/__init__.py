@@ -1,5 +1,8 @@
 """The daemon: journal, gateway, routes and upstreams."""
 
-__all__ = ["__version__"]
+__all__ = ["ENVIRONMENT_PREFIX", "__version__"]
 
 __version__ = "0.1.0"
+
+ENVIRONMENT_PREFIX = "PHONEBRIDGE_"
+"""Of every variable of ours."""

@@ -17,19 +17,22 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from agent import credentials, plugins
+from agent import ENVIRONMENT_PREFIX, credentials, plugins, quick_check
 from agent.alerts.settings import AlertSettings
 from agent.metrics.settings import MetricsSettings
 from agent.settings import AgentSettings, Config, RetentionSettings, RouteConfig, RouteSettings
 from drivers.settings import Secret
 
 DEFAULT_PATH = Path("/etc/phonebridge/config.toml")
-_ENV_PREFIX = "PHONEBRIDGE_"
 _TABLES = ("agent", "retention", "metrics", "alerts")
 _SECTIONS = (*_TABLES, "route", "upstream")
 _SECRETS = frozenset({"api_key", "passphrase", "password", "pin", "private_token", "secret", "signing_key", "token"})
 # Names of rows in the journal that are not this file's to give: name → the type that may have it.
 _RESERVED = {"cli": None, "alerts": None, "local": "local"}
+
+Build = Callable[[Any, dict[str, Any], str], Any]
+"""Settings class, table, and where it stands → settings object. Raises: ConfigError."""
+Check = Build
 
 
 class ConfigError(ValueError):
@@ -46,9 +49,17 @@ def load(path: Path) -> Config:
 
     Raises: ConfigError.
     """
-    raw = _read(path)
-    config = parse(_with_environment(raw))
-    return replace(config, warnings=(*config.warnings, *_readable_secrets(path, raw)))
+    return _load(path, _checked)
+
+
+def load_quickly(path: Path) -> Config | None:
+    """As `load`, and without pydantic: None where it takes more to tell what is right, or what is wrong."""
+    if any(name.startswith(ENVIRONMENT_PREFIX) for name in os.environ):
+        return None
+    try:
+        return _load(path, lambda settings, table, _: quick_check.checked(settings, table))
+    except (quick_check.Undecided, ConfigError):
+        return None
 
 
 def state_dir(path: Path) -> Path:
@@ -65,17 +76,28 @@ def state_dir(path: Path) -> Path:
 
 def parse(raw: Mapping[str, Any]) -> Config:
     """Check a parsed document. Raises: ConfigError."""
+    return _parse(raw, _checked)
+
+
+def _load(path: Path, check: Check) -> Config:
+    raw = _read(path)
+    config = _parse(_with_environment(raw), check)
+    return replace(config, warnings=(*config.warnings, *_readable_secrets(path, raw)))
+
+
+def _parse(raw: Mapping[str, Any], check: Check) -> Config:
+    build = functools.partial(_build, check)
     for key in raw:
         if key not in _SECTIONS:
             raise ConfigError(_unknown(key, key, _SECTIONS))
-    agent = _build(AgentSettings, _table(raw, "agent"), "agent")
-    retention = _build(RetentionSettings, _table(raw, "retention"), "retention")
-    metrics = _build(MetricsSettings, _table(raw, "metrics"), "metrics")
-    routes = tuple(_route(table, index) for index, table in enumerate(_tables(raw, "route")))
-    upstreams = tuple(_upstream(table, index) for index, table in enumerate(_tables(raw, "upstream")))
+    agent = build(AgentSettings, _table(raw, "agent"), "agent")
+    retention = build(RetentionSettings, _table(raw, "retention"), "retention")
+    metrics = build(MetricsSettings, _table(raw, "metrics"), "metrics")
+    routes = tuple(_route(table, index, build) for index, table in enumerate(_tables(raw, "route")))
+    upstreams = tuple(_upstream(table, index, build) for index, table in enumerate(_tables(raw, "upstream")))
     _check_routes(routes)
     _check_names("upstream", [settings.name for settings in upstreams])
-    alerts = _build(AlertSettings, _table(raw, "alerts"), "alerts")
+    alerts = build(AlertSettings, _table(raw, "alerts"), "alerts")
     names = [route.name for route in routes]
     if alerts.sms_route is not None and alerts.sms_route not in names:
         raise ConfigError(_unknown("alerts.sms_route", alerts.sms_route, names, "route"))
@@ -119,7 +141,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _route(table: dict[str, Any], index: int) -> RouteConfig:
+def _route(table: dict[str, Any], index: int, build: Build) -> RouteConfig:
     where = f"route[{table.get('name', index)}]"
     name = table.get("driver", "at")
     try:
@@ -132,11 +154,10 @@ def _route(table: dict[str, Any], index: int) -> RouteConfig:
             raise ConfigError(_unknown(f"{where}.{key}", key, keys))
     shared = {key: value for key, value in table.items() if key in keys_of(RouteSettings)}
     own = {key: value for key, value in table.items() if key not in keys_of(RouteSettings)}
-    settings = _build(RouteSettings, shared, where)
-    return RouteConfig(settings=settings, driver=_build(own_settings, own, where))
+    return RouteConfig(settings=build(RouteSettings, shared, where), driver=build(own_settings, own, where))
 
 
-def _upstream(table: dict[str, Any], index: int) -> Any:
+def _upstream(table: dict[str, Any], index: int, build: Build) -> Any:
     kind = table.get("type")
     if not isinstance(kind, str):
         raise ConfigError(f"upstream[{index}].type is missing; use one of {_listed(plugins.names(plugins.UPSTREAMS))}")
@@ -147,7 +168,7 @@ def _upstream(table: dict[str, Any], index: int) -> Any:
         raise ConfigError(_unknown(f"upstream[{name}].type", kind, error.known, "upstream type")) from error
     if name in _RESERVED and kind != _RESERVED[name]:
         raise ConfigError(f'upstream[{name}].name: "{name}" is what phonebridge calls its own; give another name')
-    return _build(settings, {**table, "name": name}, f"upstream[{name}]")
+    return build(settings, {**table, "name": name}, f"upstream[{name}]")
 
 
 def _check_routes(routes: tuple[RouteConfig, ...]) -> None:
@@ -193,8 +214,8 @@ def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _check(settings: Any) -> Callable[[Any], Any]:
-    """What checks a table. Made once: there are several routes of a kind."""
+def _validator(settings: Any) -> Callable[[Any], Any]:
+    """pydantic's check of a table. Made once: there are several routes of a kind."""
     # Imported here: the daemon reads its configuration in a process that ends (agent/cli/run.py).
     from pydantic import TypeAdapter  # noqa: PLC0415
 
@@ -202,14 +223,23 @@ def _check(settings: Any) -> Callable[[Any], Any]:
     return adapter.validate_python
 
 
-def _build(settings: Any, table: dict[str, Any], where: str) -> Any:
-    from pydantic import ValidationError  # noqa: PLC0415
-
+def _build(check: Check, settings: Any, table: dict[str, Any], where: str) -> Any:
     for key, value in table.items():
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"{where}.{key}: holds a NUL character, which no name of a file can; write it anew")
+    return check(settings, credentials.expanded(table), where)
+
+
+def _checked(settings: Any, table: dict[str, Any], where: str) -> Any:
+    """A table whose place is `where`, checked. Raises: ConfigError."""
     try:
-        return _check(settings)(credentials.expanded(table))
+        return quick_check.checked(settings, table)
+    except quick_check.Undecided:
+        pass
+    from pydantic import ValidationError  # noqa: PLC0415 - for what is wrong, or given in an unusual way
+
+    try:
+        return _validator(settings)(table)
     except ValidationError as error:
         faults = error.errors()
         # A misspelt key makes the right one missing: the spelling is the news.
@@ -262,11 +292,11 @@ def _with_environment(raw: dict[str, Any], sections: tuple[str, ...] = _SECTIONS
 
 
 def _environment() -> dict[str, dict[str, Any]]:
-    own = {name: value for name, value in os.environ.items() if name.startswith(_ENV_PREFIX)}
+    own = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
     for variable, value in own.items():
         if not _is_utf8(variable + value):
             raise ConfigError(f"environment variable {ascii(variable)[1:-1]} is not in UTF-8; write it anew")
-        section, _, rest = variable.removeprefix(_ENV_PREFIX).partition("__")
+        section, _, rest = variable.removeprefix(ENVIRONMENT_PREFIX).partition("__")
         if rest and section.lower() not in _SECTIONS:
             known = [name.upper() for name in _SECTIONS]
             raise ConfigError(_unknown(f"environment variable {variable}", section, known, "section"))
@@ -276,10 +306,11 @@ def _environment() -> dict[str, dict[str, Any]]:
     from agent import environment  # noqa: PLC0415
 
     try:
-        return environment.read(_ENV_PREFIX)
+        return environment.read(ENVIRONMENT_PREFIX)
     except environment.Unreadable as error:
         raise ConfigError(
-            f"the environment: {error}; write {_ENV_PREFIX}SECTION__KEY=value, e.g. {_ENV_PREFIX}AGENT__STATE_DIR"
+            f"the environment: {error}; write {ENVIRONMENT_PREFIX}SECTION__KEY=value, "
+            f"e.g. {ENVIRONMENT_PREFIX}AGENT__STATE_DIR"
         ) from error
 
 
@@ -293,9 +324,11 @@ def _is_utf8(value: str) -> bool:
 
 
 def _merged_by_name(tables: list[dict[str, Any]], key: str, name: str, values: Any) -> list[dict[str, Any]]:
-    variable = f"environment variable {_ENV_PREFIX}{key.upper()}__{name.upper()}"
+    variable = f"environment variable {ENVIRONMENT_PREFIX}{key.upper()}__{name.upper()}"
     if not isinstance(values, dict):
-        raise ConfigError(f"{variable} names no key; write {_ENV_PREFIX}{key.upper()}__{name.upper()}__KEY=value")
+        raise ConfigError(
+            f"{variable} names no key; write {ENVIRONMENT_PREFIX}{key.upper()}__{name.upper()}__KEY=value"
+        )
     found = False
     result = []
     for table in tables:

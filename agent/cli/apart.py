@@ -1,6 +1,8 @@
-"""Reads the configuration in a process that ends, so that the daemon never holds pydantic (a fifth of its memory).
+"""Reads a configuration that takes pydantic in a process that ends, so that the daemon never holds it (a fifth of its
+memory).
 
-The child is forked before anything else is imported; while it checks the file, the parent imports the rest.
+That is one that is wrong, or unusual, or partly in the environment. For the last the child is forked before anything
+else is imported; while it checks, the parent imports the rest.
 """
 
 from __future__ import annotations
@@ -12,10 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent import ENVIRONMENT_PREFIX
 from agent.cli.exits import Exit, Fault
 
 if TYPE_CHECKING:
     from agent.settings import Config
+
+
+def is_needed() -> bool:
+    """Whether it is clear beforehand that pydantic has to read the configuration: a part stands in the environment."""
+    return any(name.startswith(ENVIRONMENT_PREFIX) for name in os.environ)
 
 
 def start(path: Path) -> Callable[[], Config]:

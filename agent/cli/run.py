@@ -27,13 +27,13 @@ _NEVER = ("rich", "pygments", "greenlet", "click", "sniffio")
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code."""
     parsed = _parser().parse_args(arguments)
-    # Before the fork: the child that reads the configuration has no use for them either, and would take longest.
+    # Before the fork: a child that reads the configuration has no use for them either, and would take longest.
     block_imports()
-    settings = apart.start(parsed.config)
+    child = apart.start(parsed.config) if apart.is_needed() else None
     slim_imports()
     memory.share_one_heap()
     try:
-        return _run(settings, parsed.config)
+        return _run(child, parsed.config)
     except Fault as fault:
         say(str(fault))
         return fault.code
@@ -56,12 +56,12 @@ def slim_imports() -> None:
     import structlog  # noqa: F401, PLC0415 - now, while the names are blocked
 
 
-def _run(settings: Callable[[], Config], path: Path) -> Exit:
+def _run(child: Callable[[], Config] | None, path: Path) -> Exit:
     from agent import daemon, logs  # noqa: PLC0415 - they import structlog and httpx
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config import ConfigError, load_quickly  # noqa: PLC0415
     from agent.journal.schema import JournalError  # noqa: PLC0415
 
-    config = settings()
+    config = child() if child is not None else load_quickly(path) or apart.start(path)()
     logs.set_up(config.agent.log_level, config.agent.log_format)
     try:
         asyncio.run(daemon.run(config, path))
