@@ -22,6 +22,7 @@ _OUT_PER_S = 1.2
 _IN_PER_S = 0.5
 _RECIPIENTS = 25
 """Few, so that messages to one recipient meet, and their order can be judged."""
+_LATEST_START_S = 60.0
 _LATEST_END_S = 300.0
 _FINAL = ("delivered", "failed")
 
@@ -52,12 +53,11 @@ class _Traffic:
 
 
 def torture(directory: Path, seconds: float, dice: random.Random, seed: int, keep: Path | None = None) -> Figures:
-    """`keep`: where logs and journal go to. Raises nothing of its own: what did not happen in time is a miss."""
+    """`keep`: where logs and journal go to. What is not in time is a miss. Raises: NotInTime: the first start."""
     figures = Figures("torture")
     print(f"torture for {seconds:.0f} s (seed {seed})", flush=True)
     flags = ("--radio-time", "0.2", "--report-delay", "0.4", "--report-jitter", "0.5", "--boot-time", "1")
     with Stage(directory, *flags, modems=MODEMS) as stage, (directory / "actions.log").open("w") as record:
-        began = time.monotonic()
 
         def log(line: str) -> None:
             record.write(f"{time.monotonic():.3f} {line}\n")
@@ -72,7 +72,8 @@ def torture(directory: Path, seconds: float, dice: random.Random, seed: int, kee
         )
         done: Counter[str] = Counter()
         traffic = _Traffic(scene)
-        _strike(scene, traffic, done, began + seconds, log)
+        _begin(scene)
+        _strike(scene, traffic, done, time.monotonic() + seconds, log)
         scene.heal()
         log("healed")
         try:
@@ -93,6 +94,16 @@ def torture(directory: Path, seconds: float, dice: random.Random, seed: int, kee
             shutil.copytree(directory, keep, dirs_exist_ok=True, ignore=no_files)
         scene.leave()
     return figures
+
+
+def _begin(scene: Scene) -> None:
+    """Returns when the daemon has a journal: one born under a clock that was set holds what is older by days."""
+
+    def is_up() -> bool:
+        scene.tick()
+        return " started " in scene.stage.daemon.log()
+
+    wait_until("the first start", is_up, _LATEST_START_S)
 
 
 def _strike(scene: Scene, traffic: _Traffic, done: Counter[str], until: float, log: Any) -> None:
