@@ -176,6 +176,8 @@ def _judge(figures: Figures, account: Account, flagged: set[tuple[str, str]], st
     figures.expect("sent twice, unflagged", _shown(unflagged), not unflagged)
     unreported = _open(stage)
     figures.expect("unreported", _shown(unreported), not unreported)
+    denied = _denied(stage, flagged)
+    figures.expect("told failed, although it was out, and unflagged", _shown(denied), not denied)
     figures.expect("reported before it was out", _shown(account.premature), not account.premature)
     figures.expect("reports out of order", _shown(account.wrong_order), not account.wrong_order)
     overtaken = _overtaken(stage)
@@ -185,6 +187,12 @@ def _judge(figures: Figures, account: Account, flagged: set[tuple[str, str]], st
     figures.expect("inbound doubled", _shown(inbound.doubled), not inbound.doubled)
     strange = [*inbound.unexpected, *inbound.changed, *account.unexpected]
     figures.expect("changed, or never sent by anybody", _shown(strange), not strange)
+
+
+def _denied(stage: Stage, flagged: set[tuple[str, str]]) -> list[int]:
+    whole = {(message.recipient, message.text) for message in join(parts_on_air(stage.events())) if message.is_complete}
+    told = [(row["id"], content_of(row)) for row in _rows(stage) if row["status"] == "failed"]
+    return [number for number, content in told if content in whole and content not in flagged]
 
 
 def _is_flagged(recipient: str, part: str, flagged: set[tuple[str, str]]) -> bool:
