@@ -45,7 +45,8 @@ class Scene:
         self.dice = dice
         self.log = log
         self.kills = 0
-        self.own_ends = 0
+        self.own_ends: list[int | None] = []
+        """Exit codes of the daemon where nobody killed it."""
         self.has_disk = _mount(stage.daemon.state)
         self.clock = TestClock(stage.directory / "clock")
         stage.daemon.clock = self.clock
@@ -67,8 +68,8 @@ class Scene:
             heapq.heappop(self._undo)[2]()
         daemon = self.stage.daemon
         if self._start_at is None and daemon.is_dead():
-            self.own_ends += 1
-            self.log(f"the daemon ended by itself, {daemon.exit_code()}: {daemon.log()[-200:]!r}")
+            self.own_ends.append(daemon.exit_code())
+            self.log(f"the daemon ended by itself, {self.own_ends[-1]}: {daemon.log()[-200:]!r}")
             self._start_at = time.monotonic() + _RESTART_S
         if self._start_at is not None and time.monotonic() >= self._start_at:
             self._start_at = None
