@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agent import reload, reread, systemd
+from agent import memory, reload, reread, systemd
 from agent.assembly import Assembly, Wanted
 from agent.clock import Clock
 from agent.control import ControlServer
@@ -30,6 +30,9 @@ from agent.supervise import keep_running
 _log = structlog.get_logger("daemon")
 
 JOURNAL_FILE = "journal.db"
+
+_STARTED_S = 5.0
+"""By now everything is loaded, and a message that waited has left."""
 
 Made = Sequence[tuple[Wanted, Piece]]
 
@@ -147,6 +150,7 @@ async def _run_until(
             for name, work in (("control", ControlServer(gateway, config).run), ("reload", reloader.run))
         ]
         tasks.append(group.create_task(_watchdog(gateway), name="watchdog"))
+        tasks.append(group.create_task(_settle(), name="settle"))
         _on_hangup(reloader, stop)
         _log.info("started", routes=list(gateway.routes), upstreams=list(gateway.upstreams))
         systemd.notify("READY=1", f"STATUS={reloader.state()}")
@@ -165,6 +169,11 @@ def _on_hangup(reloader: Reloader, stop: asyncio.Event) -> None:
     """SIGHUP asks a service to reload; to a program in a terminal it says that the terminal is gone."""
     is_in_terminal = os.isatty(0)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set if is_in_terminal else reloader.ask)
+
+
+async def _settle() -> None:
+    await asyncio.sleep(_STARTED_S)
+    await asyncio.to_thread(memory.settle)
 
 
 async def _watchdog(gateway: Gateway) -> None:

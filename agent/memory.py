@@ -16,6 +16,22 @@ def share_one_heap() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
+def hold() -> None:
+    """Collect nothing while a program starts: nearly all that it makes stays, and looking at it again and again is a
+    tenth of the time."""
+    gc.disable()
+
+
+def settle() -> None:
+    """Once it has started: collect, and leave what is there out of all later collections. Only behind `hold`."""
+    if gc.isenabled():
+        return
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    give_back()
+
+
 def give_back() -> None:
     """What is free goes back: some ms on a small box, so not for the event loop's thread."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -24,6 +40,9 @@ def give_back() -> None:
 
 
 def tidy() -> None:
-    """The same behind a collection, for when much was imported or compiled."""
+    """The same behind a collection, for when much was imported or compiled. While a program starts, that is left to
+    `settle`."""
+    if not gc.isenabled():
+        return
     gc.collect()
     give_back()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from drivers.settings import STRICT, Check, Ge, Gt, Le, Len, Secret
+from drivers.settings import STRICT, Check, Limit, Secret
 
 Reader = Callable[[Any], Any]
 """From a value as TOML has it to the value of a key. Raises: Undecided."""
@@ -66,18 +66,10 @@ def _all_of(read: Reader, limits: list[Reader]) -> Reader:
 
 
 def _limit(limit: Any) -> Reader:
-    match limit:
-        case Check():
-            return limit.function
-        case Ge():
-            return _only(lambda value: value >= limit.ge)
-        case Gt():
-            return _only(lambda value: value > limit.gt)
-        case Le():
-            return _only(lambda value: value <= limit.le)
-        case Len():
-            most = math.inf if limit.max_length is None else limit.max_length
-            return _only(lambda value: limit.min_length <= len(value) <= most)
+    if isinstance(limit, Check):
+        return limit.function
+    if isinstance(limit, Limit):
+        return _only(lambda value: limit.fault(value) is None)
     raise Undecided
 
 

@@ -8,7 +8,6 @@ else is imported; while it checks, the parent imports the rest.
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +38,8 @@ def start(path: Path) -> Callable[[], Config]:
     os.close(writer)
 
     def result() -> Config:
+        import pickle  # noqa: PLC0415 - an ordinary start needs none
+
         with os.fdopen(reader, "rb") as pipe:
             octets = pipe.read()
         os.waitpid(child, 0)
@@ -56,6 +57,8 @@ def start(path: Path) -> Callable[[], Config]:
 
 def _child(path: Path, writer: int) -> None:
     """Never returns."""
+    import pickle  # noqa: PLC0415
+
     from agent import config  # noqa: PLC0415 - only here is pydantic loaded
 
     answer: tuple[str, Any]

@@ -27,6 +27,7 @@ _NEVER = ("rich", "pygments", "greenlet", "click", "sniffio")
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code."""
     parsed = _parser().parse_args(arguments)
+    memory.hold()
     # Before the fork: a child that reads the configuration has no use for them either, and would take longest.
     block_imports()
     child = apart.start(parsed.config) if apart.is_needed() else None
