@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agent import memory, reload, reread, systemd
+from agent import memory, plugins, reload, reread, systemd
 from agent.assembly import Assembly, Wanted
 from agent.clock import Clock
 from agent.control import ControlServer
@@ -60,7 +60,11 @@ async def _live(
     stop: asyncio.Event, config: Config, clock: Clock, path: Path, ready: Callable[[], None] | None
 ) -> None:
     """Run on one journal until `stop`, or until that journal turns out to be damaged."""
-    journal = await opened(config.agent.state_dir / JOURNAL_FILE, clock)
+    opening = asyncio.create_task(opened(config.agent.state_dir / JOURNAL_FILE, clock), name="journal")
+    # Its thread works while this one imports.
+    await asyncio.sleep(0)
+    plugins.preload(config)
+    journal = await opening
     end = asyncio.Event()
     watchers = [
         asyncio.create_task(_pass_on(event, end), name="end") for event in (stop, journal.damaged) if event is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.settings import Config
     from drivers.api import Driver
 
 DRIVERS = "phonebridge.drivers"
@@ -44,6 +46,15 @@ def settings_of(group: str, name: str) -> Any:
 def load_upstream(name: str) -> Any:
     """The upstream's class. Raises: UnknownPlugin."""
     return _load(UPSTREAMS, name)
+
+
+def preload(config: Config) -> None:
+    """Import what a checked configuration names. What cannot be imported is left to whoever asks for it."""
+    with suppress(ImportError):
+        for name in {route.settings.driver for route in config.routes}:
+            _load(DRIVERS, name)
+        for name in {one.type for one in config.upstreams}:
+            _load(UPSTREAMS, name)
 
 
 @cache

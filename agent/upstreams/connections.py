@@ -6,6 +6,7 @@ What a status or a body means is the upstream's to say.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpx
 
 from agent import __version__
 from agent.upstreams.api import UpstreamDown
-from agent.upstreams.wire import cause, tls_context
+from agent.upstreams.wire import cause, check_certificates, tls_context
 
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -32,18 +33,29 @@ class Connections:
         self._timeout_s = timeout_s
         self._longest_answer_bytes = longest_answer_bytes
         self._limits = limits
-        self._tls = tls_context(ca_file)
+        check_certificates(ca_file)
+        self._ca_file = ca_file
+        self._tls: ssl.SSLContext | None = None
         self._http: httpx.AsyncClient | None = None
+        self._making = asyncio.Lock()
 
-    def client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = httpx.AsyncClient(
-                verify=self._tls,
-                timeout=httpx.Timeout(self._timeout_s),
-                limits=self._limits,
-                headers={"User-Agent": f"phonebridge/{__version__}", "Accept": "application/json"},
-            )
-        return self._http
+    async def client(self) -> httpx.AsyncClient:
+        """Raises: OSError where `ca_file` cannot be used any more."""
+        async with self._making:
+            if self._http is None:
+                # The system's certificates take long to read, and httpx to load: modems are opened meanwhile.
+                self._http = await asyncio.to_thread(self._made)
+            return self._http
+
+    def _made(self) -> httpx.AsyncClient:
+        if self._tls is None:
+            self._tls = tls_context(self._ca_file)
+        return httpx.AsyncClient(
+            verify=self._tls,
+            timeout=httpx.Timeout(self._timeout_s),
+            limits=self._limits,
+            headers={"User-Agent": f"phonebridge/{__version__}", "Accept": "application/json"},
+        )
 
     async def exchange(
         self,
@@ -58,7 +70,8 @@ class Connections:
         """One request, and the body of its answer. Raises: UpstreamDown; what is to be `let_pass`."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                async with self.client().stream(
+                http = await self.client()
+                async with http.stream(
                     method, self.base_url + path, params=query, content=content, headers=headers
                 ) as response:
                     return response, await self._read(response)
@@ -95,7 +108,7 @@ class Connections:
         timeout = httpx.Timeout(connect_s, read=silence_s)
         try:
             async with httpx_sse.aconnect_sse(
-                self.client(), "GET", self.base_url + path, headers={**headers}, timeout=timeout
+                await self.client(), "GET", self.base_url + path, headers={**headers}, timeout=timeout
             ) as source:
                 status = source.response.status_code
                 if status != 200:

@@ -188,9 +188,8 @@ class Client:
         host = _host(url)
         try:
             async with asyncio.timeout(_OUTSIDE_TIMEOUT_S):
-                async with self._connections.client().stream(
-                    "POST", url, content=_encoded(body), headers=_JSON
-                ) as response:
+                http = await self._connections.client()
+                async with http.stream("POST", url, content=_encoded(body), headers=_JSON) as response:
                     if not response.is_success:
                         raise LaneBusy(f"the webhook at {host} answers {response.status_code}")
         except TimeoutError as error:
