@@ -7,7 +7,7 @@ length costs a message one wait per route. Each upstream's own messages keep the
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.clock import Instant
@@ -37,17 +37,6 @@ ELDER_PATIENCE_MS = 60_000
 """An elder message to the same number that only another SIM may send, since that one tried it, has so long to go first.
 A SIM that does not come back must not hold up the others for ever."""
 _ELSEWHERE = f"(e.iccid != :iccid AND max(e.accepted_boot_ms, e.due_boot_ms) > :now - {ELDER_PATIENCE_MS})"
-
-# One jump along the index for each upstream, however many messages wait.
-_UPSTREAMS = """
-WITH RECURSIVE waiting (name) AS (
-    SELECT min(upstream) FROM queue WHERE route = ?1
-    UNION ALL
-    SELECT (SELECT min(upstream) FROM queue WHERE route = ?1 AND upstream > waiting.name)
-    FROM waiting WHERE waiting.name IS NOT NULL
-)
-SELECT name FROM waiting WHERE name IS NOT NULL
-"""
 
 _MAY_GO = f"""
 q.due_boot_ms <= :now AND (q.iccid IS NULL OR q.iccid = :iccid)
@@ -102,7 +91,7 @@ def candidate(
     oldest = _OLDEST.format(blocked=marks)
     found = []
     for route in (call.name, "") if call.takes_any else (call.name,):
-        for (upstream,) in connection.execute(_UPSTREAMS, (route,)).fetchall():
+        for upstream in _waiting(connection, route):
             row = connection.execute(oldest, {**values, "route": route, "upstream": upstream}).fetchone()
             if row is not None:
                 found.append(row)
@@ -129,6 +118,15 @@ def has_elder_elsewhere(connection: sqlite3.Connection, iccid: str, now: Instant
     """Whether something may wait for an elder that another SIM is about to send."""
     query = f"SELECT 1 FROM queue e WHERE e.iccid IS NOT NULL AND {_ELSEWHERE} LIMIT 1"
     return connection.execute(query, {"iccid": iccid, "now": now.boot_ms}).fetchone() is not None
+
+
+def _waiting(connection: sqlite3.Connection, route: str) -> Iterator[str]:
+    """Upstreams with something in a route's queue: one jump along the index for each, however many messages wait."""
+    query = "SELECT min(upstream) FROM queue WHERE route = ? AND upstream > ?"
+    name: str | None = connection.execute(query, (route, "")).fetchone()[0]
+    while name is not None:
+        yield name
+        name = connection.execute(query, (route, name)).fetchone()[0]
 
 
 def _first(rows: Iterable[sqlite3.Row], turns: Turns) -> sqlite3.Row | None:

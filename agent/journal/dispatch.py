@@ -80,7 +80,8 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant, turns: 
         return Nothing()
     held = hold(connection, call, now)
     zone = call.limits.timezone if call.clock_is_right else None
-    blocked = upstream_pace.blocked(connection, call.name, zone, now)
+    paces = upstream_pace.paced(connection)
+    blocked = upstream_pace.blocked(connection, paces, call.name, zone, now)
     row = choosing.candidate(connection, call, now, turns, is_route_blocked=held is not None, blocked=blocked)
     if row is None:
         return _next_due(connection, call, now, held, blocked)
@@ -98,7 +99,7 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant, turns: 
     ):
         return Nothing(ask=upstream)
     turns.take(upstream)
-    return _take(connection, row["message_id"], call, now)
+    return _take(connection, row, call, now, is_paced=upstream in paces)
 
 
 def has_work(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> bool:
@@ -106,7 +107,8 @@ def has_work(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> b
     if evidence.has_leftover(connection, call.name):
         return True
     is_held = hold(connection, call, now) is not None
-    blocked = upstream_pace.blocked(connection, call.name, call.limits.timezone if call.clock_is_right else None, now)
+    zone = call.limits.timezone if call.clock_is_right else None
+    blocked = upstream_pace.blocked(connection, upstream_pace.paced(connection), call.name, zone, now)
     return choosing.candidate(connection, call, now, Turns(), is_route_blocked=is_held, blocked=blocked) is not None
 
 
@@ -149,7 +151,7 @@ def hold(connection: sqlite3.Connection, call: RouteCall, now: Instant, *, parts
     assumed_ms = usage.assumed_now_ms(connection, call.iccid, now.utc_ms, clock_is_right=call.clock_is_right)
     return pacing.hold(
         call.limits,
-        usage.of(connection, call.iccid, _pace(connection, f"route:{call.name}")),
+        usage.of(connection, call.iccid, _last_end(connection, call)),
         now if assumed_ms == now.utc_ms else replace(now, utc_ms=assumed_ms),
         clock_is_right=call.clock_is_right,
         parts=parts,
@@ -194,8 +196,16 @@ def _next_due(
     return Nothing(due_boot_ms=min(waits, default=None))
 
 
-def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now: Instant) -> Claim:
-    message = connection.execute("SELECT * FROM message WHERE id = ?", (message_id,)).fetchone()
+def _take(
+    connection: sqlite3.Connection, queued: sqlite3.Row, call: RouteCall, now: Instant, *, is_paced: bool
+) -> Claim:
+    """Move a message's next part to SENDING. `queued` is a row of `choosing.candidate`."""
+    message_id = queued["message_id"]
+    message = connection.execute(
+        "SELECT upstream, number, parts, route, iccid, reference, valid_for_ms, expires_ms, starts_ms, wants_report "
+        "FROM message WHERE id = ?",
+        (message_id,),
+    ).fetchone()
     part = connection.execute(
         "SELECT sequence, alphabet, body, header, message_class, tries FROM part "
         "WHERE message_id = ? AND state = 'queued' ORDER BY sequence",
@@ -204,19 +214,12 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
     sequence, alphabet, body, header, message_class, tries = part[0]
     waited_ms = None
     if message["iccid"] is None and tries == 0:
-        accepted = connection.execute("SELECT accepted_boot_ms FROM queue WHERE message_id = ?", (message_id,))
-        waited_ms = now.boot_ms - accepted.fetchone()[0]
+        waited_ms = now.boot_ms - queued["accepted_boot_ms"]
     reference = message["reference"]
+    binding = None
     if message["route"] is None or message["iccid"] is None:
         reference = _next_reference(connection, call.iccid) if message["parts"] > 1 else 0
-        connection.execute(
-            "UPDATE message SET route = ?1, iccid = ?2, reference = ?3, "
-            "device = coalesce((SELECT id FROM device WHERE route = ?1), device) WHERE id = ?4",
-            (call.name, call.iccid, reference, message_id),
-        )
-    connection.execute(
-        "UPDATE part SET tries = tries + 1 WHERE message_id = ? AND sequence = ?", (message_id, sequence)
-    )
+        binding = messages.Binding(call.name, call.iccid, reference)
     asks = call.reports_asked and bool(message["wants_report"])
     asks = asks and evidence.can_tell_reports_apart(connection, call.iccid, now)
     attempt_id = connection.execute(
@@ -227,14 +230,14 @@ def _take(connection: sqlite3.Connection, message_id: int, call: RouteCall, now:
             evidence.recipient_tail(message["number"]), now.utc_ms, now.boot_id, now.boot_ms, asks,
         ),
     ).lastrowid  # fmt: skip
-    if sequence == 1:
+    if sequence == 1 and is_paced:
         upstream_pace.begin(connection, message["upstream"], message_id, now)
     usage.count(connection, call.iccid, now.utc_ms, clock_is_right=call.clock_is_right)
     # A message in the air leaves the queue, so that only one of its parts is ever claimed; see settle_sent.
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
     messages.move(
         connection, message_id, sequence, (PartState.QUEUED,), PartState.SENDING,
-        at_ms=now.utc_ms, kind="sending", route=call.name,
+        at_ms=now.utc_ms, kind="sending", route=call.name, is_try=True, binding=binding,
     )  # fmt: skip
     valid_for_ms = message["valid_for_ms"]
     if valid_for_ms is not None and message["starts_ms"] is not None:
@@ -271,6 +274,11 @@ def _next_reference(connection: sqlite3.Connection, iccid: str) -> int:
     return int(row[0])
 
 
-def _pace(connection: sqlite3.Connection, key: str) -> Instant | None:
-    row = connection.execute("SELECT utc_ms, boot_id, boot_ms FROM pace WHERE key = ?", (key,)).fetchone()
+def _last_end(connection: sqlite3.Connection, call: RouteCall) -> Instant | None:
+    """When the route last finished a message; None also where nothing depends on it."""
+    if call.limits.send_delay_s <= 0:
+        return None
+    row = connection.execute(
+        "SELECT utc_ms, boot_id, boot_ms FROM pace WHERE key = ?", (f"route:{call.name}",)
+    ).fetchone()
     return None if row is None else Instant(*row)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from typing import Literal
+from typing import Any, Literal
 
 from agent.clock import Instant
 from agent.journal import messages
@@ -39,9 +39,18 @@ def recipient_tail(number: str) -> str:
     return digits if len(digits) <= _SHORT_CODE_DIGITS else digits[-_TAIL_DIGITS:]
 
 
-def settle_sent(connection: sqlite3.Connection, attempt_id: int, tp_mr: int | None, now: Instant) -> None:
-    """The network took the part; reports that came before the answer are applied."""
-    row = _attempt(connection, attempt_id)
+def attempt(connection: sqlite3.Connection, attempt_id: int) -> Any:
+    """The row of an attempt with what its part and its message say of it; None where the message was deleted."""
+    return connection.execute(
+        "SELECT a.*, p.state, p.tries, p.resends, m.cancel_asked, m.parts "
+        "FROM attempt a JOIN part p USING (message_id, sequence) JOIN message m ON m.id = a.message_id WHERE a.id = ?",
+        (attempt_id,),
+    ).fetchone()
+
+
+def settle_sent(connection: sqlite3.Connection, row: sqlite3.Row, tp_mr: int | None, now: Instant) -> None:
+    """The network took the part of an `attempt`; reports that came before the answer are applied."""
+    attempt_id = row["id"]
     connection.execute(
         "UPDATE attempt SET outcome = ?, tp_mr = ? WHERE id = ?", (AttemptOutcome.SENT, tp_mr, attempt_id)
     )
@@ -52,12 +61,9 @@ def settle_sent(connection: sqlite3.Connection, attempt_id: int, tp_mr: int | No
         connection, *where, (PartState(row["state"]),), PartState.SENT, at_ms=now.utc_ms, kind="sent",
         route=row["route"], detail=None if tp_mr is None else f"TP-MR {tp_mr}",
     )  # fmt: skip
-    more = connection.execute(
-        "SELECT 1 FROM part WHERE message_id = ? AND state = 'queued'", (row["message_id"],)
-    ).fetchone()
-    if more:
+    if row["parts"] > 1 and _has_queued(connection, row["message_id"]):
         messages.requeue(connection, row["message_id"], now=now, follows=True)
-    if tp_mr is not None:
+    if tp_mr is not None and row["report_asked"]:
         for report in connection.execute(
             "SELECT * FROM status_report WHERE iccid = ? AND tp_mr = ? AND attempt_id IS NULL AND received_ms > ? "
             "ORDER BY id",
@@ -65,12 +71,13 @@ def settle_sent(connection: sqlite3.Connection, attempt_id: int, tp_mr: int | No
         ).fetchall():
             if recipient_tail(report["recipient"]) == row["recipient_tail"]:
                 _apply(connection, attempt_id, report, now)
-    apply_earlier(connection, *where, now)
+    if row["tries"] > 1 or row["resends"]:
+        apply_earlier(connection, *where, now)
 
 
 def settle_unknown(connection: sqlite3.Connection, attempt_id: int, why: str, now: Instant) -> None:
     """No answer came: only evidence may decide."""
-    row = _attempt(connection, attempt_id)
+    row = attempt(connection, attempt_id)
     connection.execute("UPDATE attempt SET outcome = ? WHERE id = ?", (AttemptOutcome.UNKNOWN, attempt_id))
     messages.move(
         connection, row["message_id"], row["sequence"], (PartState(row["state"]),), PartState.UNKNOWN,
@@ -182,7 +189,7 @@ def give_up_waiting(
     connection: sqlite3.Connection, attempt_id: int, policy: Literal["resend", "fail"], now: Instant
 ) -> None:
     """No evidence came. Resend once, flagged, or fail."""
-    row = _attempt(connection, attempt_id)
+    row = attempt(connection, attempt_id)
     if row["outcome"] != AttemptOutcome.UNKNOWN:
         return
     connection.execute("UPDATE attempt SET outcome = ? WHERE id = ?", (AttemptOutcome.GONE, attempt_id))
@@ -221,13 +228,9 @@ def apply_earlier(connection: sqlite3.Connection, message_id: int, sequence: int
 # --- pieces -----------------------------------------------------------------------------------------
 
 
-def _attempt(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row:
-    row: sqlite3.Row = connection.execute(
-        "SELECT a.*, p.state, p.resends, m.cancel_asked FROM attempt a JOIN part p USING (message_id, sequence) "
-        "JOIN message m ON m.id = a.message_id WHERE a.id = ?",
-        (attempt_id,),
-    ).fetchone()
-    return row
+def _has_queued(connection: sqlite3.Connection, message_id: int) -> bool:
+    row = connection.execute("SELECT 1 FROM part WHERE message_id = ? AND state = 'queued'", (message_id,)).fetchone()
+    return row is not None
 
 
 def _match(connection: sqlite3.Connection, report: sqlite3.Row, now: Instant) -> bool:
@@ -252,20 +255,20 @@ def _match(connection: sqlite3.Connection, report: sqlite3.Row, now: Instant) ->
         row = next((found[0] for found in (bare, loose) if len(found) == 1), None)
     if row is None:
         return False
-    was_unknown: bool = _attempt(connection, row["id"])["outcome"] == AttemptOutcome.UNKNOWN
+    was_unknown: bool = attempt(connection, row["id"])["outcome"] == AttemptOutcome.UNKNOWN
     _apply(connection, row["id"], report, now)
     return was_unknown
 
 
 def _apply(connection: sqlite3.Connection, attempt_id: int, report: sqlite3.Row, now: Instant) -> None:
-    row = _attempt(connection, attempt_id)
+    row = attempt(connection, attempt_id)
     connection.execute("UPDATE status_report SET attempt_id = ? WHERE id = ?", (attempt_id, report["id"]))
     where = (row["message_id"], row["sequence"])
     state = PartState(row["state"])
     if report["outcome"] == ReportOutcome.PENDING:
         if row["outcome"] == AttemptOutcome.UNKNOWN and state == PartState.UNKNOWN:
             # The service centre has it, so it was sent.
-            settle_sent(connection, attempt_id, report["tp_mr"], now)
+            settle_sent(connection, row, report["tp_mr"], now)
         messages.add_event(
             connection,
             now.utc_ms,
@@ -322,8 +325,5 @@ def _move_by_report(
     )  # fmt: skip
     if state in (PartState.QUEUED, PartState.UNKNOWN):
         connection.execute("DELETE FROM queue WHERE message_id = ?", (where[0],))
-        more = connection.execute(
-            "SELECT 1 FROM part WHERE message_id = ? AND state = 'queued'", (where[0],)
-        ).fetchone()
-        if more:
+        if _has_queued(connection, where[0]):
             messages.requeue(connection, where[0], now=now, follows=True)

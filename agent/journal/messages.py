@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from agent.clock import Instant
 from agent.model import PART_MOVES, MessageState, PartState, message_state
+from drivers.values import dataclass
 
 DAY_MS = 86_400_000
 
@@ -15,6 +16,16 @@ _DAILY = {
     MessageState.FAILED: "failed",
     MessageState.EXPIRED: "failed",
 }
+_ENDED_BADLY = (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a message's first attempt settles: route, SIM, and the reference of its concatenation."""
+
+    route: str
+    iccid: str
+    reference: int
 
 
 class StaleMove(Exception):
@@ -33,8 +44,11 @@ def move(
     route: str | None = None,
     detail: str | None = None,
     error: str | None = None,
+    is_try: bool = False,
+    binding: Binding | None = None,
 ) -> MessageState | None:
-    """Compare-and-set one part, write its event, and bring the message along.
+    """Compare-and-set one part, write its event, and bring the message along; with `is_try` the part is tried once
+    more, `binding` is written in the same breath.
 
     Returns the message's new state where it changed. Raises: StaleMove; ValueError for a move that the
     transition table does not have.
@@ -44,16 +58,16 @@ def move(
             raise ValueError(f"a part cannot move from {origin} to {target}")
     marks = ", ".join("?" * len(origins))
     changed = connection.execute(
-        f"UPDATE part SET state = ?, error = coalesce(?, error) "
+        f"UPDATE part SET state = ?, error = coalesce(?, error), tries = tries + ? "
         f"WHERE message_id = ? AND sequence = ? AND state IN ({marks})",
-        (target, error, message_id, sequence, *origins),
+        (target, error, is_try, message_id, sequence, *origins),
     ).rowcount
     if not changed:
         raise StaleMove(f"part {sequence} of message {message_id} is not {'/'.join(origins)}")
     if target in (PartState.FAILED, PartState.UNDELIVERED, PartState.EXPIRED):
         _cancel_siblings(connection, message_id)
-    state = _follow(connection, message_id, at_ms, error)
-    add_event(connection, at_ms, kind, message_id=message_id, part=sequence, route=route, state=state, detail=detail)
+    state, upstream = _follow(connection, message_id, at_ms, error, moved=target, binding=binding)
+    _write_event(connection, at_ms, kind, message_id, sequence, route, upstream, state, detail)
     return state
 
 
@@ -69,14 +83,9 @@ def add_event(
     detail: str | None = None,
 ) -> int:
     """One line of history; returns its id. The origin of the message, if any, is found here."""
-    return int(
-        connection.execute(
-            "INSERT INTO event (at_ms, kind, message_id, part, route, upstream, state, detail) VALUES "
-            "(?, ?, ?, ?, ?, (SELECT upstream FROM message WHERE id = ?), ?, ?)",
-            (at_ms, kind, message_id, part, route, message_id, state, detail),
-        ).lastrowid
-        or 0
-    )
+    found = connection.execute("SELECT upstream FROM message WHERE id = ?", (message_id,)).fetchone()
+    upstream = None if found is None else found[0]
+    return _write_event(connection, at_ms, kind, message_id, part, route, upstream, state, detail)
 
 
 def count_day(connection: sqlite3.Connection, at_ms: int, account: int | None, kind: str, amount: float = 0.0) -> None:
@@ -105,7 +114,7 @@ def cancel(
         return False
     connection.execute("UPDATE part SET state = 'cancelled', error = ? WHERE message_id = ?", (why, message_id))
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
-    changed = _follow(connection, message_id, now.utc_ms, why)
+    changed, _ = _follow(connection, message_id, now.utc_ms, why)
     add_event(connection, now.utc_ms, "cancelled", message_id=message_id, state=changed, detail=why)
     return True
 
@@ -211,22 +220,76 @@ def _cancel_siblings(connection: sqlite3.Connection, message_id: int) -> None:
     connection.execute("DELETE FROM queue WHERE message_id = ?", (message_id,))
 
 
-def _follow(connection: sqlite3.Connection, message_id: int, at_ms: int, error: str | None) -> MessageState | None:
-    """Set the message's state from its parts'; returns it where it changed."""
-    rows = connection.execute("SELECT DISTINCT state FROM part WHERE message_id = ?", (message_id,))
-    new = message_state(PartState(row[0]) for row in rows)
-    old = connection.execute("SELECT state, account, sent_ms FROM message WHERE id = ?", (message_id,)).fetchone()
-    if old["state"] == new:
-        return None
-    connection.execute(
-        "UPDATE message SET state = ?1, error = CASE WHEN ?1 IN ('failed', 'expired', 'cancelled') "
-        "THEN coalesce(?2, error) WHEN ?1 IN ('sent', 'delivered') THEN NULL ELSE error END, "
-        "sent_ms = CASE WHEN ?1 IN ('sent', 'delivered') THEN coalesce(sent_ms, ?3) ELSE sent_ms END, "
-        "delivered_ms = CASE WHEN ?1 = 'delivered' THEN ?3 ELSE delivered_ms END WHERE id = ?4",
-        (new, error, at_ms, message_id),
-    )
-    if old["sent_ms"] is None and new in (MessageState.SENT, MessageState.DELIVERED):
+def _follow(
+    connection: sqlite3.Connection,
+    message_id: int,
+    at_ms: int,
+    error: str | None,
+    *,
+    moved: PartState | None = None,
+    binding: Binding | None = None,
+) -> tuple[MessageState | None, str | None]:
+    """Set the message's state from its parts', of which one has `moved`. Returns it where it changed, and the
+    message's origin."""
+    old = connection.execute(
+        "SELECT state, account, sent_ms, parts, upstream FROM message WHERE id = ?", (message_id,)
+    ).fetchone()
+    if moved is not None and old["parts"] == 1:
+        states = [moved]
+    else:
+        rows = connection.execute("SELECT DISTINCT state FROM part WHERE message_id = ?", (message_id,))
+        states = [PartState(row[0]) for row in rows]
+    new = message_state(states)
+    changes = {} if old["state"] == new else _changes(new, old["sent_ms"], at_ms, error)
+    columns = [f"{name} = ?" for name in changes]
+    values = list(changes.values())
+    if binding is not None:
+        columns += ["route = ?", "iccid = ?", "reference = ?"]
+        columns.append("device = coalesce((SELECT id FROM device WHERE device.route = ?), device)")
+        values += [binding.route, binding.iccid, binding.reference, binding.route]
+    if columns:
+        # Only what changes, so that no other column's index is touched.
+        connection.execute(f"UPDATE message SET {', '.join(columns)} WHERE id = ?", (*values, message_id))
+    if not changes:
+        return None, old["upstream"]
+    if "sent_ms" in changes:
         count_day(connection, at_ms, old["account"], "sent")
     if kind := _DAILY.get(new):
         count_day(connection, at_ms, old["account"], kind)
-    return new
+    return new, old["upstream"]
+
+
+def _changes(new: MessageState, sent_ms: int | None, at_ms: int, error: str | None) -> dict[str, str | int | None]:
+    """Columns of a message that comes to a new state."""
+    changes: dict[str, str | int | None] = {"state": new}
+    if new in _ENDED_BADLY:
+        if error is not None:
+            changes["error"] = error
+    elif new in (MessageState.SENT, MessageState.DELIVERED):
+        changes["error"] = None
+        if sent_ms is None:
+            changes["sent_ms"] = at_ms
+    if new is MessageState.DELIVERED:
+        changes["delivered_ms"] = at_ms
+    return changes
+
+
+def _write_event(
+    connection: sqlite3.Connection,
+    at_ms: int,
+    kind: str,
+    message_id: int | None,
+    part: int | None,
+    route: str | None,
+    upstream: str | None,
+    state: MessageState | None,
+    detail: str | None,
+) -> int:
+    return int(
+        connection.execute(
+            "INSERT INTO event (at_ms, kind, message_id, part, route, upstream, state, detail) VALUES "
+            "(?, ?, ?, ?, ?, ?, ?, ?)",
+            (at_ms, kind, message_id, part, route, upstream, state, detail),
+        ).lastrowid
+        or 0
+    )

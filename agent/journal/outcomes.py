@@ -36,19 +36,15 @@ class Finished:
 def finish(connection: sqlite3.Connection, finished: Finished, now: Instant) -> None:
     """Write an outcome down and move the part."""
     claim_, result = finished.claim, finished.result
-    row = connection.execute(
-        "SELECT a.outcome, a.route, a.iccid, p.tries FROM attempt a JOIN part p USING (message_id, sequence) "
-        "WHERE a.id = ?",
-        (claim_.attempt_id,),
-    ).fetchone()
+    row = evidence.attempt(connection, claim_.attempt_id)
     if row is None or row["outcome"] != AttemptOutcome.OPEN:
         return  # the message was deleted, or evidence settled it first
     if isinstance(result, Submitted):
-        if not result.report_asked:
-            connection.execute("UPDATE attempt SET report_asked = 0 WHERE id = ?", (claim_.attempt_id,))
-        elif result.reports_anyway:
-            connection.execute("UPDATE attempt SET report_asked = 1 WHERE id = ?", (claim_.attempt_id,))
-        evidence.settle_sent(connection, claim_.attempt_id, result.tp_mr, now)
+        is_asked = result.report_asked and (bool(row["report_asked"]) or result.reports_anyway)
+        if is_asked != bool(row["report_asked"]):
+            connection.execute("UPDATE attempt SET report_asked = ? WHERE id = ?", (is_asked, claim_.attempt_id))
+            row = evidence.attempt(connection, claim_.attempt_id)
+        evidence.settle_sent(connection, row, result.tp_mr, now)
     elif isinstance(result, OutcomeUnknown):
         evidence.settle_unknown(connection, claim_.attempt_id, str(result), now)
     else:
@@ -138,7 +134,7 @@ def settle_late(connection: sqlite3.Connection, route: str, late: LateOutcome, n
     if attempt_id is None:
         return False
     if late.submitted is not None:
-        evidence.settle_sent(connection, attempt_id, late.submitted.tp_mr, now)
+        evidence.settle_sent(connection, evidence.attempt(connection, attempt_id), late.submitted.tp_mr, now)
     elif late.error is not None and not isinstance(late.error, OutcomeUnknown):
         settle_error(connection, attempt_id, late.error, now)
     return True
@@ -146,12 +142,11 @@ def settle_late(connection: sqlite3.Connection, route: str, late: LateOutcome, n
 
 def keep_pace(connection: sqlite3.Connection, route: str, upstream: str, now: Instant) -> None:
     """Remember when a route and an upstream's device last finished a message."""
-    for key in (f"route:{route}", f"upstream:{upstream}"):
-        connection.execute(
-            "INSERT INTO pace VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET utc_ms = excluded.utc_ms, "
-            "boot_id = excluded.boot_id, boot_ms = excluded.boot_ms",
-            (key, now.utc_ms, now.boot_id, now.boot_ms),
-        )
+    connection.execute(
+        "INSERT INTO pace VALUES (?1, ?3, ?4, ?5), (?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+        "utc_ms = excluded.utc_ms, boot_id = excluded.boot_id, boot_ms = excluded.boot_ms",
+        (f"route:{route}", f"upstream:{upstream}", now.utc_ms, now.boot_id, now.boot_ms),
+    )
 
 
 # --- pieces -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A remote message with several recipients counts once, and its recipients follow 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import tzinfo
 
 from agent import pacing
@@ -42,15 +43,22 @@ def set_pace(connection: sqlite3.Connection, upstream: str, pace: Pace) -> bool:
     )
 
 
-def blocked(connection: sqlite3.Connection, route: str, zone: tzinfo | None, now: Instant) -> dict[str, int]:
-    """Upstreams that may not begin a message now: name → ms left. While one of their messages is in the air on
-    another route, the end of a delay is not known yet: 0. `zone` None: the clock cannot be trusted for hours."""
-    found: dict[str, int] = {}
-    for row in connection.execute(
+def paced(connection: sqlite3.Connection) -> dict[str, sqlite3.Row]:
+    """The upstreams that ask for a pace, by name."""
+    rows = connection.execute(
         "SELECT name, send_delay_s, longest_delay_s, limit_messages, limit_window_ms, work_hours FROM upstream "
         "WHERE send_delay_s > 0 OR longest_delay_s > 0 OR limit_messages IS NOT NULL OR work_hours IS NOT NULL"
-    ):
-        name = row["name"]
+    )
+    return {row["name"]: row for row in rows}
+
+
+def blocked(
+    connection: sqlite3.Connection, paces: Mapping[str, sqlite3.Row], route: str, zone: tzinfo | None, now: Instant
+) -> dict[str, int]:
+    """Those of `paced` that may not begin a message now: name → ms left. While one of their messages is in the air on
+    another route, the end of a delay is not known yet: 0. `zone` None: the clock cannot be trusted for hours."""
+    found: dict[str, int] = {}
+    for name, row in paces.items():
         longest_s = max(row["send_delay_s"], row["longest_delay_s"])
         last = _last_end(connection, name)
         delay_s = pacing.drawn_delay_s(row["send_delay_s"], longest_s, last)
@@ -65,7 +73,7 @@ def blocked(connection: sqlite3.Connection, route: str, zone: tzinfo | None, now
 
 
 def begin(connection: sqlite3.Connection, upstream: str, message_id: int, now: Instant) -> None:
-    """A message's first part is claimed: note it where its upstream has a pace to count by."""
+    """A message's first part is claimed: note it where the pace of its upstream, one of `paced`, counts messages."""
     connection.execute(
         "INSERT INTO upstream_begun SELECT u.name, coalesce(m.bundle, '#' || m.id), ?, ?, ? "
         "FROM upstream u JOIN message m ON m.id = ? WHERE u.name = ? AND (u.limit_messages IS NOT NULL OR "

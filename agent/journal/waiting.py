@@ -81,7 +81,8 @@ def _reason(
 
 
 def _blocked(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Mapping[str, int]:
-    return upstream_pace.blocked(connection, call.name, call.limits.timezone if call.clock_is_right else None, now)
+    zone = call.limits.timezone if call.clock_is_right else None
+    return upstream_pace.blocked(connection, upstream_pace.paced(connection), call.name, zone, now)
 
 
 def _own_reason(row: sqlite3.Row, calls: Mapping[str, RouteCall], now: Instant) -> str | None:
