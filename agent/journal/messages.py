@@ -67,7 +67,7 @@ def move(
     if target in (PartState.FAILED, PartState.UNDELIVERED, PartState.EXPIRED):
         _cancel_siblings(connection, message_id)
     state, upstream = _follow(connection, message_id, at_ms, error, moved=target, binding=binding)
-    _write_event(connection, at_ms, kind, message_id, sequence, route, upstream, state, detail)
+    _write_event(connection, (at_ms, kind, message_id, sequence, route, upstream, state, detail))
     return state
 
 
@@ -85,7 +85,7 @@ def add_event(
     """One line of history; returns its id. The origin of the message, if any, is found here."""
     found = connection.execute("SELECT upstream FROM message WHERE id = ?", (message_id,)).fetchone()
     upstream = None if found is None else found[0]
-    return _write_event(connection, at_ms, kind, message_id, part, route, upstream, state, detail)
+    return _write_event(connection, (at_ms, kind, message_id, part, route, upstream, state, detail))
 
 
 def count_day(connection: sqlite3.Connection, at_ms: int, account: int | None, kind: str, amount: float = 0.0) -> None:
@@ -274,22 +274,11 @@ def _changes(new: MessageState, sent_ms: int | None, at_ms: int, error: str | No
     return changes
 
 
-def _write_event(
-    connection: sqlite3.Connection,
-    at_ms: int,
-    kind: str,
-    message_id: int | None,
-    part: int | None,
-    route: str | None,
-    upstream: str | None,
-    state: MessageState | None,
-    detail: str | None,
-) -> int:
-    return int(
-        connection.execute(
-            "INSERT INTO event (at_ms, kind, message_id, part, route, upstream, state, detail) VALUES "
-            "(?, ?, ?, ?, ?, ?, ?, ?)",
-            (at_ms, kind, message_id, part, route, upstream, state, detail),
-        ).lastrowid
-        or 0
+def _write_event(connection: sqlite3.Connection, values: tuple[str | int | None, ...]) -> int:
+    """`values` are those of all columns behind the id."""
+    written = connection.execute(
+        "INSERT INTO event (at_ms, kind, message_id, part, route, upstream, state, detail) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
     )
+    return int(written.lastrowid or 0)

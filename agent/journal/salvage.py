@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.journal import restoring
 from agent.journal.lock import Lock
-from agent.journal.schema import JournalError, connect_writer
+from agent.journal.schema import PAGE_OCTETS, JournalError, connect_writer
 from drivers.values import dataclass
 
 _WHY = "the journal was damaged: it may have been sent"
@@ -23,6 +23,9 @@ _LOST = "its text was lost with a part of the journal"
 _MADE_AGAIN = ("counter", "queue")
 _HEADER_OCTETS = 100
 _WIDEST_GAP = 5_000_000
+_MAGIC = b"SQLite format 3\0"
+_PAGE_SIZES = (PAGE_OCTETS, 4096)
+"""Of our journals: now, and before 0.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,17 @@ def recover(source: Path, journal: Path, now_ms: int, tell: Callable[[Saved], No
     lock = Lock(journal)
     lock.take()
     copied, fresh = journal.with_name("journal.reading"), journal.with_name("journal.recovering")
+    model = journal.with_name("journal.model")
     try:
-        for path in (copied, fresh):
+        for path in (copied, fresh, model):
             restoring.remove(path)
-        _copy(source, copied)
         connect_writer(fresh, now_ms).close()
-        tables = tuple(_save(_readable(source, copied, fresh), fresh, tell))
+        tables = tuple(_save(_readable(source, copied, model, now_ms), fresh, tell))
         held = restoring.prepare(fresh, now_ms, _WHY)
         return Recovered(source, tables, held, restoring.put_in_place(fresh, journal, now_ms, "replaced"))
     finally:
-        restoring.remove(copied)
-        restoring.remove(fresh)
+        for path in (copied, fresh, model):
+            restoring.remove(path)
         lock.give_back()
 
 
@@ -234,22 +237,34 @@ def _mend_messages(target: sqlite3.Connection) -> None:
 # --- a file whose beginning is damaged ----------------------------------------------------------------
 
 
-def _readable(source: Path, copied: Path, fresh: Path) -> sqlite3.Connection:
-    """The copy, opened; with a header of our own, and if need be a first page, where its own cannot be used.
-    Raises: JournalError where no table is found in it."""
-    template = fresh.read_bytes()[:65536]
-    page_octets = int.from_bytes(template[16:18], "big")
-    for mend in (0, _HEADER_OCTETS, page_octets):
-        _mend_header(copied, template, page_octets, mend)
-        connection = sqlite3.connect(copied, isolation_level=None)
-        with suppress(sqlite3.DatabaseError):
-            if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'message'").fetchone()[0]:
-                return connection
-        connection.close()
+def _readable(source: Path, copied: Path, model: Path, now_ms: int) -> sqlite3.Connection:
+    """The copy, opened; with a header of our own, and if need be a first page, where its own cannot be used: those of
+    `model`, which is made for it. Raises: JournalError where no table is found in it."""
+    said = _page_octets(source)
+    for page_octets in (said,) if said else _PAGE_SIZES:
+        restoring.remove(model)
+        _copy(source, copied)
+        connect_writer(model, now_ms, page_octets).close()
+        template = model.read_bytes()[:page_octets]
+        for mend in (0, _HEADER_OCTETS, page_octets):
+            _mend_header(copied, template, page_octets, mend)
+            connection = sqlite3.connect(copied, isolation_level=None)
+            with suppress(sqlite3.DatabaseError):
+                if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'message'").fetchone()[0]:
+                    return connection
+            connection.close()
     raise JournalError(
         f"nothing can be read of {source}; restore a backup (phonebridge restore FILE), or go on without: "
         "phonebridge recover --discard"
     )
+
+
+def _page_octets(journal: Path) -> int | None:
+    """What its header says; None where it has none."""
+    with journal.open("rb") as file:
+        head = file.read(18)
+    size = int.from_bytes(head[16:18], "big")
+    return size if head.startswith(_MAGIC) and size in _PAGE_SIZES else None
 
 
 def _mend_header(copied: Path, template: bytes, page_octets: int, octets: int) -> None:

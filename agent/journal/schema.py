@@ -13,6 +13,9 @@ from pathlib import Path
 # Pages that were read stay in the kernel's cache too; the process's own is kept small (a Pi Zero 2 has 512 MB).
 _WRITER_CACHE_KIB = 768
 _READER_CACHE_KIB = 256
+PAGE_OCTETS = 2048
+"""A part changes some 25 pages, each of which goes into the WAL whole: half of what SQLite's usual 4 KiB would write to
+the card. Smaller still, a damaged page near the root of a table takes more with it."""
 APPLICATION_ID = 0x50424A31
 """Marks the file as a phonebridge journal ("PBJ1")."""
 
@@ -24,24 +27,26 @@ class JournalError(Exception):
     """The journal cannot be used. `str()` is one sentence with the next step."""
 
 
-def connect_writer(path: Path, now_ms: int) -> sqlite3.Connection:
+def connect_writer(path: Path, now_ms: int, page_octets: int = PAGE_OCTETS) -> sqlite3.Connection:
     """The one connection that writes and checkpoints; creates and migrates the file.
 
-    A journal that is made gets its name when it is whole. Raises: JournalError, from the sqlite3.Error if any.
+    A journal that is made has pages of that size, and gets its name when it is whole. Raises: JournalError, from the
+    sqlite3.Error if any.
     """
     if not path.exists():
         making = path.with_name(path.name + ".making")
         making.unlink(missing_ok=True)
-        _open(making, now_ms).close()
+        _open(making, now_ms, page_octets).close()
         making.replace(path)
-    return _open(path, now_ms)
+    return _open(path, now_ms, page_octets)
 
 
-def _open(path: Path, now_ms: int) -> sqlite3.Connection:
+def _open(path: Path, now_ms: int, page_octets: int) -> sqlite3.Connection:
     try:
         connection = _connect(f"file:{path}", _WRITER_CACHE_KIB)
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
             # Before the first table: pages that retention frees can be given back in small steps.
+            connection.execute(f"PRAGMA page_size = {page_octets}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -100,8 +105,12 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
             _apply(connection, number, script, now_ms)
     if version and path.stat().st_size < _VACUUM_AT_ONCE_OCTETS:
         # A journal made before 0.2 cannot give pages back until it is written anew, once. A large one only reuses them.
+        # Its pages keep their size as long as there is a WAL.
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:

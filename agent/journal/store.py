@@ -1,9 +1,9 @@
 """The journal file, its one writing thread and its one reading thread.
 
 Writes are functions of a connection. The thread takes what is waiting, runs it in one transaction (each
-function in its own savepoint, so that one that raises undoes only itself) and commits once: that is the group
-commit by which several routes and reports share an fsync. `write` returns when the commit is on disk;
-`write_early` hands over the result before, with a future for the commit.
+function behind the first in a savepoint of its own, so that one that raises undoes only itself) and commits
+once: that is the group commit by which several routes and reports share an fsync. `write` returns when the
+commit is on disk; `write_early` hands over the result before, with a future for the commit.
 This module knows only the table `meta`.
 """
 
@@ -266,7 +266,7 @@ class Journal:
             until = time.monotonic() + first.patience_s
             while work is not None:
                 batch.append(work)
-                self._run(work)
+                self._run(work, is_first=len(batch) == 1)
                 until = min(until, time.monotonic() + work.patience_s)
                 try:
                     if len(batch) >= _BATCH:
@@ -290,8 +290,10 @@ class Journal:
             if self.commits == 1:
                 damage.open_mark_of(self.path).touch()
 
-    def _run(self, work: _Work) -> None:
-        self._connection.execute("SAVEPOINT work")
+    def _run(self, work: _Work, *, is_first: bool) -> None:
+        # Before the first one there is nothing that it could undo, and a savepoint copies each page that is changed.
+        if not is_first:
+            self._connection.execute("SAVEPOINT work")
         try:
             result = work.run(self._connection)
             if work.is_shown and result != work.result:
@@ -303,18 +305,24 @@ class Journal:
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF in _FULL or damage.is_damage(error):
                 raise
-            self._roll_back(work, error)
+            self._roll_back(work, error, is_first=is_first)
         except Exception as error:
             # The border of the thread: whatever it is belongs to whoever asked.
-            self._roll_back(work, error)
+            self._roll_back(work, error, is_first=is_first)
         else:
-            self._connection.execute("RELEASE work")
+            if not is_first:
+                self._connection.execute("RELEASE work")
             if work.early is not None:
                 work.is_shown = True
                 self._loop.call_soon_threadsafe(self._show, work)
 
-    def _roll_back(self, work: _Work, error: BaseException) -> None:
+    def _roll_back(self, work: _Work, error: BaseException, *, is_first: bool) -> None:
         work.error = error
+        if is_first:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            return
         self._connection.execute("ROLLBACK TO work")
         self._connection.execute("RELEASE work")
 
@@ -331,7 +339,7 @@ class Journal:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for work in batch:
                     if work.error is None:
-                        self._run(work)
+                        self._run(work, is_first=False)
                 self._commit(changes)
                 return
             except sqlite3.Error as again:

@@ -17,13 +17,13 @@ from agent.gateway import Gateway
 from agent.journal import salvage
 from agent.journal.damage import mark_of, open_mark_of
 from agent.journal.listing import Filter
-from agent.journal.schema import JournalError
+from agent.journal.schema import PAGE_OCTETS, JournalError, connect_writer
 from agent.journal.store import Journal
 from agent.model import Job, MessageState
 from drivers.api import PortAbsent
 from tests.agent.fakes import Box, FakeModem
 
-PAGE = 4096
+PAGE = PAGE_OCTETS
 COUNT = 400
 
 
@@ -173,6 +173,21 @@ async def test_recover_saves_what_can_be_read_and_holds_what_was_open(
         if held:
             (last,) = (await box.gateway.page(Filter(states=(MessageState.QUEUED,)), 1, 1)).messages
             await box.until(last.id, "sent", timeout_s=30)
+
+
+@pytest.mark.parametrize("octets", [96, 4096])
+async def test_a_journal_made_before_its_pages_were_smaller_is_saved_too(tmp_path: Path, octets: int) -> None:
+    journal = tmp_path / "journal.db"
+    connect_writer(journal, 1, 4096).close()
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        await box.gateway.accept("cli", [Job(f"+4915{n:08}", f"text {n} " + "x" * 200) for n in range(50)])
+    overwrite(journal, 0, b"\xa5" * octets)
+    opened, _ = await _opened(journal)
+    await opened.close()
+    source = salvage.find_damaged(journal)
+    assert source is not None
+    done = salvage.recover(source, journal, 1, lambda _: None)
+    assert {table.table: table.rows for table in done.tables}["message"] == 50
 
 
 async def test_a_journal_without_its_wal_holds_what_was_open(journal: Path) -> None:
