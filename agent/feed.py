@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import field
 
 import structlog
@@ -177,6 +178,10 @@ class Feed:
             )
         )
         self._is_news |= len(items) == room
+        if self._is_more_behind:
+            # What was left behind of the same messages goes first.
+            lanes = {item.lane for item in items}
+            self._take_behind(await self._journal.read(lambda con: feeds.left_behind_of(con, self._name, lanes)))
         for item in items:
             if item.event_id not in self._in_memory:
                 self._take(item, is_behind=False)
@@ -190,6 +195,9 @@ class Feed:
             return
         found = await self._journal.read(lambda con: feeds.left_behind(con, self._name, _MOST_BEHIND))
         self._is_more_behind = len(found) == _MOST_BEHIND
+        self._take_behind(found)
+
+    def _take_behind(self, found: Iterable[FeedItem]) -> None:
         for item in found:
             if item.event_id not in self._in_memory and item.event_id not in self._settling:
                 self._take(item, is_behind=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.journal import rows
 from agent.model import REPORTABLE, Message, MessageState, Report
@@ -49,6 +50,10 @@ class UpstreamRow:
 
 _COLUMNS = f"{rows.MESSAGE_COLUMNS}, e.id AS event_id, e.at_ms, e.kind, e.state AS event_state"
 _ITEM = f"SELECT {_COLUMNS} FROM event e JOIN message m ON m.id = e.message_id "
+_BEHIND = (
+    f"SELECT {_COLUMNS}, u.tries, u.since_ms FROM undelivered u JOIN event e ON e.id = u.event_id "
+    "JOIN message m ON m.id = e.message_id WHERE u.upstream = ? AND NOT u.parked "
+)
 _STATES = ", ".join(f"'{state}'" for state in sorted(REPORTABLE))
 _TAKEN = {"accepted": MessageState.QUEUED, "held": MessageState.HELD}
 """Events that say only that we have a message, for upstreams that tell so: kind → state."""
@@ -116,11 +121,14 @@ def retire_absent(connection: sqlite3.Connection, names: Sequence[str]) -> list[
 
 def left_behind(connection: sqlite3.Connection, name: str, limit: int) -> list[FeedItem]:
     """Items behind the cursor that are not parked, the least tried first."""
+    found = connection.execute(_BEHIND + "ORDER BY u.tries, e.id LIMIT ?", (name, limit))
+    return [_item(row, row["tries"], row["since_ms"]) for row in found]
+
+
+def left_behind_of(connection: sqlite3.Connection, name: str, lanes: Iterable[int]) -> list[FeedItem]:
+    """The same of these messages alone, the eldest first."""
     found = connection.execute(
-        f"SELECT {_COLUMNS}, u.tries, u.since_ms FROM undelivered u JOIN event e ON e.id = u.event_id "
-        "JOIN message m ON m.id = e.message_id WHERE u.upstream = ? AND NOT u.parked "
-        "ORDER BY u.tries, e.id LIMIT ?",
-        (name, limit),
+        _BEHIND + "AND u.lane IN (SELECT value FROM json_each(?)) ORDER BY e.id", (name, json.dumps(list(lanes)))
     )
     return [_item(row, row["tries"], row["since_ms"]) for row in found]
 

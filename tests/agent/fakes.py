@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from agent.clock import Clock
 from agent.gateway import Gateway
 from agent.inbox import Inbox
-from agent.journal import dispatch, outcomes, routing
+from agent.journal import dispatch, inbound, outcomes, routing
+from agent.journal.listing import Filter
 from agent.journal.store import Journal
 from agent.route import Route
 from agent.settings import AgentSettings, RouteConfig, RouteSettings
@@ -19,6 +20,7 @@ from drivers.api import (
     AS_TEXT,
     Candidate,
     Diagnosis,
+    InboundPart,
     Link,
     OpenContext,
     PartToSend,
@@ -246,3 +248,27 @@ def report(modem: FakeModem, tp_mr: int, recipient: str, outcome: str = "deliver
     status = {"delivered": 0x00, "pending": 0x20, "failed": 0x46}[outcome]
     tpdu = b"\x06" + bytes([tp_mr, status]) + recipient.encode() + stamp.to_bytes(4, "big")
     return StatusReport(modem.iccid, tp_mr, recipient, status, ReportOutcome(outcome), f"it is {outcome}", tpdu)
+
+
+# --- what comes in
+
+ICCID = "8949000000000000001"
+TO = "+4915112345678"
+
+
+def part(sequence: int, total: int, *, text: str = "", reference: int = 7, sender: str = TO) -> InboundPart:
+    text = text or f"part {sequence} "
+    return InboundPart(
+        ICCID, sender, text, "gsm7", text.encode(), f"{sender}{reference}{sequence}{text}".encode(),
+        reference=reference if total > 1 else None, total=total, sequence=sequence,
+    )  # fmt: skip
+
+
+async def texts(box: Box) -> list[str]:
+    page = await box.gateway.page(Filter(direction="inbound"))
+    return [message.text for message in reversed(page.messages)]
+
+
+async def take(box: Box, *parts: InboundPart) -> None:
+    for item in parts:
+        await box.journal.write(lambda con, item=item: inbound.add_part(con, "a", item, box.clock.now()))  # type: ignore[misc]

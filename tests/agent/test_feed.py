@@ -1,148 +1,20 @@
-"""Inbound parts become messages once; each upstream is told everything in order, and nothing blocks the rest."""
+"""Each upstream is told everything in order, also after a crash, and nothing blocks the rest."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.clock import Instant
 from agent.feed import Feed
 from agent.journal import feeds, inbound
-from agent.journal.listing import Filter
 from agent.model import Job, Message, Report
 from agent.upstreams.api import LaneBusy, LaneRefused, UpstreamDown, UpstreamSettings
-from drivers.api import InboundPart, UndecodablePdu
-from drivers.at import events as at_events
-from tests.agent.fakes import Box, FakeModem, report
-
-ICCID = "8949000000000000001"
-TO = "+4915112345678"
-
-
-def part(sequence: int, total: int, *, text: str = "", reference: int = 7, sender: str = TO) -> InboundPart:
-    text = text or f"part {sequence} "
-    return InboundPart(
-        ICCID, sender, text, "gsm7", text.encode(), f"{sender}{reference}{sequence}{text}".encode(),
-        reference=reference if total > 1 else None, total=total, sequence=sequence,
-    )  # fmt: skip
-
-
-async def texts(box: Box) -> list[str]:
-    page = await box.gateway.page(Filter(direction="inbound"))
-    return [message.text for message in reversed(page.messages)]
-
-
-async def take(box: Box, *parts: InboundPart) -> None:
-    for item in parts:
-        await box.journal.write(lambda con, item=item: inbound.add_part(con, "a", item, box.clock.now()))  # type: ignore[misc]
-
-
-async def test_parts_join_in_any_order_and_duplicates_change_nothing(tmp_path: Path) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        await take(box, part(3, 3), part(1, 3), part(3, 3), part(1, 3), part(2, 3), part(2, 3))
-        assert await texts(box) == ["part 1 part 2 part 3 "]
-
-
-async def test_surrogate_pair_split_over_two_parts_is_whole_again(tmp_path: Path) -> None:
-    octets = "Hi 😀!".encode("utf-16-be")
-    halves = [
-        InboundPart(ICCID, TO, "", "ucs2", half, half, reference=1, total=2, sequence=number)
-        for number, half in enumerate((octets[:8], octets[8:]), start=1)
-    ]
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        await take(box, *halves)
-        assert await texts(box) == ["Hi 😀!"]
-
-
-@pytest.mark.parametrize(
-    ("pdus", "expected"),
-    [
-        # The body of each first part ends with the escape 1B; its other half begins the second one.
-        pytest.param(
-            (
-                "440C919471100000200000427011214365220A0500034202016AA00D",
-                "440C9194711000002000004270112143652209050003420202CA21",
-            ),
-            "5 €!",
-            id="default alphabet",
-        ),
-        pytest.param(
-            (
-                "440C919471100000200000427011214365220C0800034202012401016003",
-                "440C919471100000200000427011214365220D080003420202240101601E02",
-            ),
-            "ş!",
-            id="Turkish single shift",
-        ),
-    ],
-)
-async def test_escape_split_over_two_parts_is_whole_again(tmp_path: Path, pdus: tuple[str, str], expected: str) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        await take(box, *(at_events.decode(ICCID, f"00{pdu}") for pdu in pdus))
-        assert await texts(box) == [expected]
-
-
-async def test_same_reference_of_two_senders_and_of_a_later_message_do_not_mix(tmp_path: Path) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        await take(
-            box,
-            part(1, 2, text="A1"),
-            part(1, 2, text="B1", sender="+4930"),
-            part(2, 2, text="A2"),
-            part(2, 2, text="B2", sender="+4930"),
-            part(2, 2, text="C2"),
-            part(1, 2, text="C1"),
-        )
-        assert await texts(box) == ["A1A2", "B1B2", "C1C2"]
-
-
-async def test_missing_part_is_handed_on_flagged_after_its_time(tmp_path: Path) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        await take(box, part(1, 3), part(3, 3))
-        later = replace(box.clock.now(), boot_ms=box.clock.boot_ms() + 60_000)
-        assert await box.journal.write(lambda con: inbound.deliver_partials(con, 90_000, later)) == []
-        await box.journal.write(lambda con: inbound.deliver_partials(con, 30_000, later))
-        (message,) = (await box.gateway.page(Filter(direction="inbound"))).messages
-        assert (message.text, message.error) == ("part 1  […] part 3 ", "only part 1, 3 of 3 arrived")
-
-
-@pytest.mark.parametrize("jump_days", [4, -4])
-async def test_a_clock_that_is_set_between_two_parts_does_not_part_them(tmp_path: Path, jump_days: int) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        now = box.clock.now()
-        jumped = replace(now, utc_ms=now.utc_ms + jump_days * 86_400_000, boot_ms=now.boot_ms + 500)
-        await box.journal.write(lambda con: inbound.add_part(con, "a", part(1, 2), now))
-        assert not await box.journal.read(lambda con: inbound.has_partials(con, 3_600_000, jumped))
-        await box.journal.write(lambda con: inbound.add_part(con, "a", part(2, 2), jumped))
-        assert await texts(box) == ["part 1 part 2 "]
-
-
-async def test_parts_that_a_reboot_with_another_time_kept_apart_are_one_message_in_the_end(tmp_path: Path) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        now = box.clock.now()
-        rebooted = Instant(now.utc_ms + 4 * 86_400_000, "another boot", 5_000)
-        await box.journal.write(lambda con: inbound.add_part(con, "a", part(2, 2), now))
-        await box.journal.write(lambda con: inbound.add_part(con, "a", part(1, 2), rebooted))
-        assert await texts(box) == []
-        next_day = replace(rebooted, utc_ms=rebooted.utc_ms + 86_400_000, boot_ms=86_405_000)
-        await box.journal.write(lambda con: inbound.deliver_partials(con, 3_600_000, next_day))
-        (message,) = (await box.gateway.page(Filter(direction="inbound"))).messages
-        assert (message.text, message.error) == ("part 1 part 2 ", None)
-
-
-async def test_what_cannot_be_decoded_is_kept(tmp_path: Path) -> None:
-    async with Box(tmp_path, {"a": FakeModem()}) as box:
-        pdu = UndecodablePdu(ICCID, b"\x07\xff", "deliver.udl at octet 1: runs past the end")
-        for _ in range(2):
-            await box.journal.write(lambda con: inbound.add_undecodable(con, "a", pdu, box.clock.now()))
-        (text,) = await texts(box)
-        assert "07FF" in text
+from tests.agent.fakes import Box, FakeModem, part, report, take, texts
 
 
 class Server:
@@ -352,6 +224,32 @@ async def test_after_a_crash_what_failed_often_is_not_told_behind_what_came_late
     async with Fed(box, server):
         await until(lambda: len(server.told[first]) == 2)
     assert server.told[first] == ["sent", "delivered"]
+
+
+async def test_after_a_crash_more_is_left_behind_than_fits_in_memory_and_still_told_in_order(
+    stage: tuple[Box, FakeModem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.feed.backoff_s", lambda failures, **_: 0.01)
+    monkeypatch.setattr("agent.feed._MOST_BEHIND", 6)
+    box, modem = stage
+    server = Server()
+
+    async def behave(_: int, __: str) -> None:
+        raise LaneBusy("not now")
+
+    def left() -> Awaitable[int]:
+        return box.journal.read(lambda con: con.execute("SELECT count(*) FROM undelivered").fetchone()[0])
+
+    server.behave = behave
+    async with Fed(box, server), asyncio.timeout(30):
+        ids = await send_all(box, 10)
+        while await left() < 10:
+            await asyncio.sleep(0.01)
+    await report_all(modem, 10)
+    server.behave = None
+    async with Fed(box, server):
+        await until(lambda: all(len(server.told[i]) == 2 for i in ids))
+    assert [server.told[i] for i in ids] == [["sent", "delivered"]] * 10
 
 
 async def test_more_than_fits_in_memory_is_told_too(
