@@ -319,6 +319,7 @@ class Gateway:
                 keep_inbound=keep_inbound,
             )
         )
+        self._preparation.slot_is(upstream, default_sim_slot)
         _log.info("device_settings", upstream=upstream, send_delay_s=send_delay_s, default_sim_slot=default_sim_slot,
                   is_active=is_active)  # fmt: skip
         self.outbox.wake()

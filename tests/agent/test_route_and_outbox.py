@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -317,6 +318,36 @@ async def test_servers_delay_spaces_one_upstream_over_all_routes_and_leaves_othe
         assert min(gaps) >= 0.3
         assert times["cli 5"] < times["srv 1"]
         assert times["urgent"] < times["srv 1"]
+
+
+async def test_only_the_first_message_of_an_upstream_waits_for_the_journal_to_be_read(tmp_path: Path) -> None:
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        box.start()
+        await box.gateway.accept("cli", [Job(TO, "first")])
+        is_held, may_go = threading.Event(), threading.Event()
+        reading = asyncio.create_task(box.gateway.journal.read(lambda _: is_held.set() or may_go.wait(60)))
+        try:
+            await asyncio.to_thread(is_held.wait, 60)
+            async with asyncio.timeout(30):
+                (accepted,) = await box.gateway.accept("cli", [Job(TO, "second")])
+        finally:
+            may_go.set()
+            await reading
+        await box.until(accepted.message_id, "sent")
+
+
+async def test_a_servers_new_default_slot_is_used_at_once(tmp_path: Path) -> None:
+    modems = {"a": FakeModem(), "b": FakeModem(iccid="8949000000000000002")}
+    async with Box(tmp_path, modems) as box:
+        box.start()
+        await box.gateway.ensure_upstream("srv", "srv")
+        for number, slot in enumerate((0, 1, 1, 0)):
+            await box.gateway.set_device(
+                "srv", send_delay_s=0, default_sim_slot=slot, is_active=True, keep_inbound=True
+            )
+            (accepted,) = await box.gateway.accept("srv", [Job(TO, str(number))])
+            await box.until(accepted.message_id, "sent")
+        assert (modems["a"].texts(), modems["b"].texts()) == (["0", "3"], ["1", "2"])
 
 
 async def test_pause_lasts_over_a_restart(tmp_path: Path) -> None:
