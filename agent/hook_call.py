@@ -15,7 +15,7 @@ from agent.journal.hooks import HookForm
 from drivers.values import dataclass
 
 if TYPE_CHECKING:
-    import httpx
+    from agent.hook_post import Reply
 
 TIMEOUT_S = 10.0
 # What SMSGate's app gives a receiver.
@@ -64,17 +64,14 @@ def smsgate_signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class Caller:
-    """One per `Hooks`. Makes its clients at the first call: that for https holds certificates of 2 MB."""
+    """One per `Hooks`. Reads certificates at the first call that needs them: they take 2 MB."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._tls: ssl.SSLContext | None = None
         self._opening = asyncio.Lock()
 
     async def call(self, letter: Letter, timestamp: int) -> Outcome:
         """Post it; `timestamp` is UTC seconds. Never raises for what the other side does."""
-        # Imported here: who has no webhook does not pay for it.
-        import httpx  # noqa: PLC0415
-
         began = time.monotonic()
         status, answer = None, None
         error: str | None
@@ -85,69 +82,50 @@ class Caller:
             error = f"no answer within {letter.timeout_s:.0f} s"
         except Forbidden as refusal:
             error = str(refusal)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as fault:
-            error = str(fault)[:200] or type(fault).__name__
+        except (OSError, ValueError) as fault:
+            sentence = getattr(fault, "strerror", None) or str(fault)
+            error = sentence[:200] or type(fault).__name__
         return Outcome(status, error, answer, round((time.monotonic() - began) * 1000))
 
-    async def close(self) -> None:
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
-
     async def _post(self, letter: Letter, timestamp: int) -> tuple[int | None, str | None, str | None]:
-        import httpx  # noqa: PLC0415
-
         if (problem := problem_of(letter.url)) is not None:
             return None, problem, None
-        url = httpx.URL(letter.url)
-        host = url.raw_host.decode("ascii")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        addresses = await resolved(host.strip("[]"), port, is_owner=letter.is_owner)
-        client = await self._opened(url.scheme)
-        for address in addresses[:_MOST_ADDRESSES]:
-            request = client.build_request(
-                "POST",
-                url.copy_with(host=address),
-                content=letter.body.encode(),
-                headers=_headers(letter, timestamp, url.netloc.decode("ascii")),
-                timeout=letter.timeout_s,
-                # The certificate must be the name's, not the address's.
-                extensions={"sni_hostname": host.strip("[]")},
-            )
+        # Imported here: who has no webhook does not pay for it.
+        from agent.hook_post import Broken, post, target  # noqa: PLC0415
+
+        where = target(letter.url)
+        addresses = (await resolved(where.host, where.port, is_owner=letter.is_owner))[:_MOST_ADDRESSES]
+        tls = await self._certificates() if where.is_tls else None
+        for address in addresses:
             try:
-                answer = await client.send(request, stream=True)
-            except httpx.ConnectError:
-                if address == addresses[:_MOST_ADDRESSES][-1]:
+                reply = await post(
+                    where,
+                    address,
+                    _headers(letter, timestamp),
+                    letter.body.encode(),
+                    tls=tls,
+                    read_octets=_READ_ANSWER_OCTETS,
+                )
+            except Broken:
+                raise
+            except OSError:
+                if address == addresses[-1]:
                     raise
                 continue
-            try:
-                return await _judged(answer)
-            finally:
-                await answer.aclose()
-        raise OSError(f"{host} has no address")
+            return _judged(reply)
+        raise OSError(f"{where.host} has no address")
 
-    async def _opened(self, scheme: str) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415
-
+    async def _certificates(self) -> ssl.SSLContext:
         async with self._opening:
-            if scheme not in self._clients:
-                # Reading the CA certificates takes long on a small box. Without TLS there is nothing to verify, and
-                # redirects, which could lead to it, are not followed.
-                context = await asyncio.to_thread(ssl.create_default_context) if scheme == "https" else False
-                self._clients[scheme] = httpx.AsyncClient(
-                    verify=context,
-                    follow_redirects=False,
-                    timeout=TIMEOUT_S,
-                    # A proxy would resolve the name once more; a kept connection to an address may have been made
-                    # for another name.
-                    trust_env=False,
-                    limits=httpx.Limits(max_keepalive_connections=0),
-                )
-            return self._clients[scheme]
+            if self._tls is None:
+                # Reading the CA certificates takes long on a small box.
+                self._tls = await asyncio.to_thread(ssl.create_default_context)
+                self._tls.set_alpn_protocols(["http/1.1"])
+            return self._tls
 
 
-def _headers(letter: Letter, timestamp: int, host: str) -> dict[str, str]:
-    headers = {"Host": host, "Content-Type": "application/json", "User-Agent": "phonebridge"}
+def _headers(letter: Letter, timestamp: int) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "User-Agent": "phonebridge"}
     if letter.form is HookForm.SMSGATE:
         headers["X-Timestamp"] = str(timestamp)
         headers["X-Signature"] = smsgate_signature(letter.secret or "", timestamp, letter.body.encode())
@@ -160,20 +138,22 @@ def _headers(letter: Letter, timestamp: int, host: str) -> dict[str, str]:
     return headers
 
 
-async def _judged(answer: httpx.Response) -> tuple[int, str | None, str | None]:
+def _judged(reply: Reply) -> tuple[int, str | None, str | None]:
     """Status, why it was not taken, and the beginning of what was said then."""
-    if answer.is_success:
-        # The body is of no interest, and may be endless.
-        return answer.status_code, None, None
-    content = b""
-    async for piece in answer.aiter_bytes():
-        content += piece
-        if len(content) >= _READ_ANSWER_OCTETS:
-            break
-    text = content[:_READ_ANSWER_OCTETS].decode("utf-8", "replace")
+    if reply.is_success:
+        return reply.status, None, None
+    text = reply.body.decode("utf-8", "replace")
     said = "".join(character if character.isprintable() else " " for character in text)[:_KEPT_ANSWER_CHARACTERS]
-    if answer.is_redirect:
-        target = urlsplit(answer.headers.get("location", ""))
-        where = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"[:100] if target.netloc else "another path"
-        return answer.status_code, f"it redirects to {where}, which is not followed; enter the final address", said
-    return answer.status_code, f"it answered {answer.status_code}", said or None
+    if reply.is_redirect:
+        where = _elsewhere(reply.location or "")
+        return reply.status, f"it redirects to {where}, which is not followed; enter the final address", said
+    return reply.status, f"it answered {reply.status}", said or None
+
+
+def _elsewhere(location: str) -> str:
+    """Where a redirect leads, without what may be a secret in it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "no address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:100] if parts.netloc else "another path"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -145,18 +146,15 @@ class Hooks:
         """Deliver until cancelled."""
         self._running.clear()
         await self._tidy()
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    self._wake.clear()
-                    wait_s = await self._start_due(group)
-                    try:
-                        async with asyncio.timeout(wait_s):
-                            await self._wake.wait()
-                    except TimeoutError:
-                        pass
-        finally:
-            await self._caller.close()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                wait_s = await self._start_due(group)
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
 
     # --- pieces -------------------------------------------------------------------------------------
 
@@ -169,41 +167,13 @@ class Hooks:
     async def _start_due(self, group: asyncio.TaskGroup) -> float | None:
         """Start what is due and has room; returns the seconds until something else is, None: when woken."""
         now_ms = self._clock.utc_ms()
-        waits: list[float] = []
-        busy = Counter(self._running.values())
-        hosts = await self._journal.read(hooks.hosts)
-        # Who has the fewest under way goes first, so that the room is shared.
-        for host in sorted(hosts, key=lambda name: busy[name]):
-            if hosts[host] > now_ms:
-                waits.append((hosts[host] - now_ms) / 1000)
-                continue
-            room = self._room(host, busy)
-            if room <= 0:
-                continue  # looked at again when one of its calls ends
-            found = await self._due(host, now_ms, room + len(self._running))
-            fresh = [hook for hook in found if hook.id not in self._running]
-            for hook in fresh[:room]:
-                self._running[hook.id] = host
-                group.create_task(self._serve(hook), name=f"hook {hook.id}")
-            if not fresh:
-                after = await self._next_due(host, now_ms)
-                if after is not None:
-                    waits.append((after - now_ms) / 1000)
-        return None if not waits else min(*waits, _LONGEST_WAIT_S)
-
-    async def _due(self, host: str, now_ms: int, limit: int) -> list[Hook]:
-        return await self._journal.read(lambda con: hooks.due(con, host, now_ms, limit))
-
-    async def _next_due(self, host: str, now_ms: int) -> int | None:
-        return await self._journal.read(lambda con: hooks.next_due(con, host, now_ms))
-
-    def _room(self, host: str, busy: Counter[str]) -> int:
-        """How many more calls to a host may start now; a silent one gets a single call at a time."""
-        free = _CALLS - len(self._running)
-        if host not in self._silent:
-            return min(free, _CALLS_PER_HOST - busy[host])
-        silent = sum(1 for name in self._running.values() if name in self._silent)
-        return min(free, 1 - busy[host], _SILENT_CALLS - silent)
+        # What ends meanwhile has us woken again.
+        running, silent = dict(self._running), frozenset(self._silent)
+        found, wait_s = await self._journal.read(lambda con: _look(con, now_ms, running, silent))
+        for hook in found:
+            self._running[hook.id] = hook.host
+            group.create_task(self._serve(hook), name=f"hook {hook.id}")
+        return wait_s
 
     async def _serve(self, hook: Hook) -> None:
         try:
@@ -242,6 +212,40 @@ class Hooks:
             lambda con: hooks.failed(con, hook.id, result, due_ms=due_ms, now_ms=now_ms),
             patience_s=REPORT_PATIENCE_S,
         )
+
+
+def _look(
+    con: sqlite3.Connection, now_ms: int, running: dict[int, str], silent: frozenset[str]
+) -> tuple[list[Hook], float | None]:
+    """What may start beside what is running, and the seconds until something else is due."""
+    found: list[Hook] = []
+    waits: list[float] = []
+    busy = Counter(running.values())
+    hosts = hooks.hosts(con)
+    # Who has the fewest under way goes first, so that the room is shared.
+    for host in sorted(hosts, key=lambda name: busy[name]):
+        if hosts[host] > now_ms:
+            waits.append((hosts[host] - now_ms) / 1000)
+            continue
+        room = _room(host, running, silent)
+        if room <= 0:
+            continue  # looked at again when one of its calls ends
+        due = hooks.due(con, host, now_ms, room + len(running))
+        fresh = [hook for hook in due if hook.id not in running][:room]
+        running |= {hook.id: host for hook in fresh}
+        found += fresh
+        if not fresh and (after := hooks.next_due(con, host, now_ms)) is not None:
+            waits.append((after - now_ms) / 1000)
+    return found, min(*waits, _LONGEST_WAIT_S) if waits else None
+
+
+def _room(host: str, running: Mapping[int, str], silent: frozenset[str]) -> int:
+    """How many more calls to a host may start now; a silent one gets a single call at a time."""
+    free = _CALLS - len(running)
+    busy = sum(1 for name in running.values() if name == host)
+    if host not in silent:
+        return min(free, _CALLS_PER_HOST - busy)
+    return min(free, 1 - busy, _SILENT_CALLS - sum(1 for name in running.values() if name in silent))
 
 
 def _new_secret() -> str:

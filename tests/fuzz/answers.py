@@ -154,13 +154,9 @@ async def _yazsana(there: Own, address: str) -> None:
 
 
 async def _hook(there: Own, address: str) -> None:
-    caller = Caller()
-    try:
-        outcome = await caller.call(Letter(1, 1, f"{address}/hook", "{}", "secret", is_owner=True), 0)
-        # It goes into the journal as it is.
-        f"{outcome.error}{outcome.answer}".encode()
-    finally:
-        await caller.close()
+    outcome = await Caller().call(Letter(1, 1, f"{address}/hook", "{}", "secret", is_owner=True), 0)
+    # It goes into the journal as it is.
+    f"{outcome.error}{outcome.answer}".encode()
 
 
 # --- what they are told -----------------------------------------------------------------------------
