@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import structlog
 
@@ -28,16 +29,26 @@ class Housekeeping:
         self._config = config
 
     async def run(self) -> None:
-        round_s = _SOON_S
-        since_slow_s = _LATER_S
+        journal, loop = self._gateway.journal, asyncio.get_running_loop()
+        slow_at = loop.time()
         while True:
             is_any_down = await self._gateway.move_stranded()
-            since_slow_s += round_s
-            if since_slow_s >= _LATER_S:
-                since_slow_s = 0.0
+            if loop.time() >= slow_at:
+                slow_at = loop.time() + _LATER_S
                 await self._slow_round()
-            round_s = _SOON_S if is_any_down else _LATER_S
-            await asyncio.sleep(round_s)
+            elif not journal.has_reserve:
+                self._look_for_room()
+            if is_any_down or not journal.has_reserve or journal.reserve_gone is None:
+                await asyncio.sleep(_SOON_S)
+                continue
+            journal.reserve_gone.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(slow_at - loop.time()):
+                    await journal.reserve_gone.wait()
+
+    def _look_for_room(self) -> None:
+        self._gateway.journal.keep_ballast()
+        self._gateway.outbox.wake()
 
     async def _slow_round(self) -> None:
         gateway = self._gateway
@@ -61,5 +72,4 @@ class Housekeeping:
         if await journal.read(inbound.keeps_no_text):
             await journal.write(lambda con: inbound.blank_delivered_texts(con, now.utc_ms - _LATEST_BLANK_MS))
         await asyncio.to_thread(memory.give_back)
-        journal.keep_ballast()
-        gateway.outbox.wake()
+        self._look_for_room()

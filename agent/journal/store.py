@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -70,6 +71,8 @@ class Journal:
         """Set when a statement met a damaged page: the daemon must begin anew."""
         self.has_reserve = False
         """Whether the ballast is there. Without it only outcomes are written: nothing is accepted or sent."""
+        self.reserve_gone: asyncio.Event | None = None
+        """Set when a full disk took the ballast: until `keep_ballast` has made it again somebody must look."""
         self._ballast = path.with_suffix(".ballast")
         self._inbox: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -81,7 +84,7 @@ class Journal:
         """Open, migrate, and start the writing thread. Raises: JournalDamaged where another journal may take the
         place of the file; JournalError."""
         self._loop = asyncio.get_running_loop()
-        self.damaged = asyncio.Event()
+        self.damaged, self.reserve_gone = asyncio.Event(), asyncio.Event()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         except OSError as error:
@@ -170,6 +173,11 @@ class Journal:
         """Make the ballast file again where there is room for it, so that a full disk has a reserve."""
         try:
             if not self._ballast.exists():
+                room = os.statvfs(self.path.parent)
+                if room.f_bavail * room.f_frsize < _BALLAST_OCTETS:
+                    # Not tried: on a card each try would be written.
+                    self.has_reserve = False
+                    return
                 self._ballast.write_bytes(b"\0" * _BALLAST_OCTETS)
             self.has_reserve = True
         except OSError:
@@ -349,6 +357,8 @@ class Journal:
             finally:
                 # Not before: with less than before, the batch would come to other results than were handed over.
                 self.has_reserve = False
+                if self.reserve_gone is not None:
+                    self._loop.call_soon_threadsafe(self.reserve_gone.set)
         self.failures += 1
         if damage.is_damage(error):
             for work in batch:

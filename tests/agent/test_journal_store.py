@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent import config
+from agent.housekeeping import Housekeeping
 from agent.journal.schema import JournalError, connect_writer
 from agent.journal.store import Journal, landed
+from tests.agent.fakes import Box, FakeModem
 
 
 @pytest.fixture
@@ -96,6 +101,33 @@ async def test_full_disk_releases_the_ballast_for_what_is_in_the_air(journal: Jo
     journal.keep_ballast()
     assert journal.has_reserve
     assert await journal.read(lambda con: con.execute("SELECT count(*) FROM big").fetchone()[0]) == 1
+
+
+async def test_room_on_a_disk_that_was_full_is_found_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Housekeeping has just begun its pause of a minute when the disk is full."""
+    monkeypatch.setattr("agent.housekeeping._SOON_S", 0.05)
+    async with Box(tmp_path, {"a": FakeModem()}) as box:
+        journal = box.journal
+        keeping = asyncio.create_task(Housekeeping(box.gateway, config.parse({})).run())
+        await asyncio.sleep(0.1)
+        await journal.write(lambda con: con.execute("CREATE TABLE big (x BLOB)"))
+        has_room = False
+        room = os.statvfs
+
+        def full(path: Path) -> Any:
+            found = room(path)
+            return found if has_room else os.statvfs_result((*found[:4], 0, *found[5:]))
+
+        monkeypatch.setattr(os, "statvfs", full)
+        await journal.write(_full_until_ballast(journal))
+        await asyncio.sleep(0.2)
+        assert not journal.has_reserve
+        has_room = True
+        async with asyncio.timeout(20):
+            while not journal.has_reserve:
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def _full_until_ballast(journal: Journal) -> Callable[[sqlite3.Connection], None]:
