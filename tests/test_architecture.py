@@ -18,12 +18,19 @@ def _files(package: str) -> list[Path]:
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Those of the kinds that are asked for below; whole trees of all files are slow to look through, and to keep."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Constant, ast.ExceptHandler)
+    return tuple(node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds))
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path)):
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -99,7 +106,7 @@ def test_sql_stands_only_in_the_journal(package: str) -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in _files(package)
         if "journal" not in path.parts
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(SQL_WORDS)
     ]
     assert wrong == []
@@ -128,7 +135,7 @@ def test_exception_is_caught_only_by_supervision_the_cli_and_the_journals_thread
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (*_files("agent"), *_files("drivers"))
         if str(path.relative_to(ROOT)) not in allowed and "cli" not in path.parts
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "Exception"
     ]
     assert wrong == []

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     ConsoleMessage,
+    Dialog,
+    Error,
     Page,
     Request,
     StorageState,
+    ViewportSize,
     sync_playwright,
 )
 
 from tests.ui.stage import KEY, Stage, launch, stage
+
+_SIZE: ViewportSize = {"width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module")
@@ -34,52 +38,71 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def session(gateway: Stage, browser: Browser) -> StorageState:
-    """The cookies of an owner who logged in by hand, once."""
+def tab(gateway: Stage, browser: Browser) -> Iterator[Page]:
+    """The one tab of all tests: another would be a process of its own, with everything compiled anew."""
     context = browser.new_context(base_url=gateway.address)
-    page = context.new_page()
-    page.goto("/ui/login")
-    page.get_by_label("API key").fill(KEY)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url("**/ui/")
-    state = context.storage_state()
+    yield context.new_page()
     context.close()
-    return state
+
+
+@pytest.fixture(scope="module")
+def session(tab: Page) -> StorageState:
+    """The cookies of an owner who logged in by hand, once."""
+    tab.goto("/ui/login")
+    tab.get_by_label("API key").fill(KEY)
+    tab.get_by_role("button", name="Log in").click()
+    tab.wait_for_url("**/ui/")
+    return tab.context.storage_state()
 
 
 @pytest.fixture
-def stranger(gateway: Stage, browser: Browser) -> Iterator[Page]:
+def stranger(gateway: Stage, tab: Page) -> Iterator[Page]:
     """A page that nobody is logged in at."""
-    yield from _watched(gateway, browser.new_context(base_url=gateway.address))
+    yield from _watched(gateway, tab)
 
 
 @pytest.fixture
-def page(gateway: Stage, browser: Browser, session: StorageState) -> Iterator[Page]:
+def page(gateway: Stage, tab: Page, session: StorageState) -> Iterator[Page]:
     """The owner's page."""
-    yield from _watched(gateway, browser.new_context(base_url=gateway.address, storage_state=session))
+    yield from _watched(gateway, tab, session)
 
 
-def _watched(gateway: Stage, context: BrowserContext) -> Iterator[Page]:
+def _watched(gateway: Stage, tab: Page, session: StorageState | None = None) -> Iterator[Page]:
     """Whatever the page complains of, and whatever it asks of others, fails the test; an answer that a test wants to
-    be a refusal is put into `page.expected`."""
-    page = context.new_page()
-    page.set_default_timeout(10_000)
+    be a refusal is put into `tab.expected`. Of the test before nothing is left: what a browser keeps is removed, and
+    the tab has its size again."""
+    tab.context.clear_cookies()
+    if session is not None:
+        tab.context.add_cookies(session["cookies"])  # type: ignore[arg-type]  # as it gave them
+    tab.set_viewport_size(_SIZE)
+    tab.set_default_timeout(10_000)
+    tab.expected = ()  # type: ignore[attr-defined]
     complaints: list[str] = []
 
     def said(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not _is_expected(page, message.text):
+        if message.type in ("error", "warning") and not _is_expected(tab, message.text):
             complaints.append(f"{message.type}: {message.text}")
 
     def asked(request: Request) -> None:
         if not request.url.startswith((f"{gateway.address}/", "about:")):
             complaints.append(f"asked {request.url}")
 
-    page.on("console", said)
-    page.on("request", asked)
-    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-    page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    yield page
-    context.close()
+    def failed(error: Error) -> None:
+        complaints.append(f"script: {error}")
+
+    def opened(dialog: Dialog) -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    watchers = {"console": said, "request": asked, "pageerror": failed, "dialog": opened}
+    for event, watcher in watchers.items():
+        tab.on(event, watcher)  # type: ignore[call-overload]
+    yield tab
+    # Left before nobody watches any more, for something of the same site: another is another process.
+    tab.goto("/healthz")
+    for event, watcher in watchers.items():
+        tab.remove_listener(event, watcher)
+    assert tab.context.pages == [tab]
     assert complaints == []
 
 
