@@ -68,6 +68,14 @@ def _whole(message: Message) -> dict[str, Any]:
     }
 
 
+def _some(server: Server, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages of these `ids`, or of this `device`: a test that waits for some need not be told of all."""
+    found = server.store.messages
+    if "ids" in body:
+        return [_whole(found[number]) for number in body["ids"]]
+    return [_whole(message) for message in found.values() if message.device_id == body["device"]]
+
+
 def _counts(server: Server) -> dict[str, Any]:
     alive = [m for m in server.store.messages.values() if not m.deleted]
     statuses = Counter(m.status for m in alive)
@@ -179,7 +187,8 @@ _READERS: dict[str, Callable[[Server], Any]] = {
     "counts": _counts,
     "faults": lambda server: server.faults.rules(),
 }
-_ACTIONS: dict[str, Callable[[Server, dict[str, Any]], dict[str, Any]]] = {
+_ACTIONS: dict[str, Callable[[Server, dict[str, Any]], Any]] = {
+    "some": _some,
     "device": _device,
     "enqueue": _enqueue,
     "fault": _fault,

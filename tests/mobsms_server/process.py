@@ -23,7 +23,6 @@ from urllib.parse import urlencode
 from tests.forked import popen
 
 from .http1 import reserve_port
-from .record import read_lines
 
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_TIMEOUT_S = 20.0  # Python's start on a loaded Pi Zero
@@ -109,6 +108,8 @@ class MobSmsServer:
         if not call_webhooks:
             self._arguments.append("--no-webhook-calls")
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_octets = 0
+        self._logged: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -264,6 +265,11 @@ class MobSmsServer:
         rows: list[dict[str, Any]] = self.control("messages")
         return rows
 
+    def some(self, **which: Any) -> list[dict[str, Any]]:
+        """As `messages`, but those of these `ids`, or of the device with this number as `device`."""
+        rows: list[dict[str, Any]] = self.control("some", **which)
+        return rows
+
     def reports(self) -> dict[int, list[dict[str, Any]]]:
         """Every reported status of each message, in order of arrival."""
         return {message["id"]: message["reports"] for message in self.messages()}
@@ -277,8 +283,15 @@ class MobSmsServer:
         return counted
 
     def log(self, event: str | None = None) -> list[dict[str, Any]]:
-        """The log's lines so far, or those of one event."""
-        return [line for line in read_lines(self.log_path) if event in (None, line["event"])]
+        """The log's lines so far, or those of one event; each is parsed once."""
+        if self.log_path.exists():
+            with self.log_path.open("rb") as stream:
+                stream.seek(self._log_octets)
+                fresh = stream.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            self._log_octets += len(whole)
+            self._logged += [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return [line for line in self._logged if event in (None, line["event"])]
 
     def wait_until(
         self, done: Callable[[dict[str, Any]], bool], timeout_s: float, *, every_s: float = 0.1

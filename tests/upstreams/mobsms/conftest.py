@@ -131,9 +131,14 @@ async def until(is_true: Callable[[], Any], timeout_s: float = 30.0) -> None:
 def of(server: MobSmsServer, device: str) -> dict[int, dict[str, Any]]:
     """The server's messages of one device by number."""
     number = server.add_device(device)["id"]
-    return {row["id"]: row for row in server.messages() if row["device_id"] == number}
+    return {row["id"]: row for row in server.some(device=number)}
 
 
 def told(server: MobSmsServer, number: int) -> list[str]:
     """The states reported for a message, in order."""
-    return [report["status"] for report in server.reports()[number]]
+    return all_told(server, [number])[0]
+
+
+def all_told(server: MobSmsServer, numbers: list[int]) -> list[list[str]]:
+    """The same for each of several."""
+    return [[report["status"] for report in row["reports"]] for row in server.some(ids=numbers)]

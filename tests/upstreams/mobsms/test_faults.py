@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mobsms_server.process import MobSmsServer, make_certificates
-from tests.upstreams.mobsms.conftest import Start, of, told, until
+from tests.upstreams.mobsms.conftest import Start, all_told, of, told, until
 
 NO_ROUTE = '{"message": "The route x could not be found."}'
 NO_LIST = '{"success": true, "data": {"data": 7}}'
@@ -97,7 +97,7 @@ async def test_a_rate_limit_is_waited_out_and_not_run_into_again(
     rig = await start()
     await until(lambda: len(rig.modem.sent) == 5)
     await until(lambda: any(line["status"] == 429 for line in server.log("request")[before:]))
-    await until(lambda: all(told(server, number) == ["sent"] for number in ids), 15)
+    await until(lambda: all(states == ["sent"] for states in all_told(server, ids)), 15)
     refused = [line["status"] for line in server.log("request")[before:]].count(429)
     # One per window at most, and those that were already under way.
     assert refused <= 6
@@ -119,9 +119,8 @@ async def test_an_outage_stops_no_sending_and_reports_come_later_in_order(
         await rig.box.until(number, "delivered")
     await until(lambda: "cannot be reached" in rig.problem)
     server.back()
-    await until(lambda: all(told(server, number)[-1:] == ["delivered"] for number in ids), 12)
-    for number in ids:
-        states = told(server, number)
+    await until(lambda: all(states[-1:] == ["delivered"] for states in all_told(server, ids)), 12)
+    for states in all_told(server, ids):
         assert states == sorted(states, key=["sent", "delivered"].index), states
     assert len(rig.modem.sent) == 12
 
@@ -159,7 +158,7 @@ async def test_failures_are_told_in_plain_language(server: MobSmsServer, device:
     server.enqueue(1, device=device)
     rig = await start()
     await until(lambda: len(rig.modem.sent) == 1)
-    await until(lambda: all(told(server, number) == ["failed"] for number in numbers))
+    await until(lambda: all(states == ["failed"] for states in all_told(server, numbers)))
     rows = of(server, device)
     assert [rows[number]["error_message"] for number in numbers] == [
         '"call me" is not a phone number: 3 to 15 digits with an optional + are',

@@ -11,7 +11,7 @@ import pytest
 from agent.upstreams.mobsms import pull
 from drivers.api import Link, LinkChanged, Registration
 from tests.mobsms_server.process import MobSmsServer
-from tests.upstreams.mobsms.conftest import Start, of, told, until
+from tests.upstreams.mobsms.conftest import Start, all_told, of, told, until
 
 
 def looks(server: MobSmsServer, number: int) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ async def test_several_pages_are_sent_oldest_first_and_reported_sent(
     rows = of(server, device)
     assert rig.modem.texts() == [rows[number]["message"] for number in ids]
     await until(lambda: all(row["status"] == "sent" for row in of(server, device).values()))
-    assert all(told(server, number) == ["sent"] for number in ids)
+    assert all(states == ["sent"] for states in all_told(server, ids))
 
 
 async def test_a_list_that_shifts_while_it_is_paged_loses_and_doubles_nothing(
