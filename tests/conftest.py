@@ -26,6 +26,9 @@ from tests.forked import Forks, popen
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# As the daemon does at its start: httpcore looks for it on the disk several times in each request.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+
 # Each HTTP client reads the authorities it trusts: 0.1 s of CPU for a system's hundreds. No test talks to the outside.
 _ONE_AUTHORITY = Path(__file__).with_name("authority.pem")
 os.environ["SSL_CERT_FILE"] = str(_ONE_AUTHORITY)
@@ -84,16 +87,21 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
     pytest.fail(f"leaked tasks: {left}")
 
 
-# They take longest, and wait most of their time: every other worker begins with them, beside one that computes.
-_LONG = (
-    "tests/prove/", "tests/matrix/", "tests/bench/", "tests/simulator/test_simulator_judges.py",
-    "tests/cli/test_demo.py", "tests/at/test_two_sims", "tests/ui/test_page.py",
-)  # fmt: skip
+# They take longest, and wait most of their time: most workers begin with them, beside some that compute. About so many
+# seconds each, or in all where they share something dear and so stay with one worker. The first prefix counts.
+_LONG = {
+    "tests/prove/test_unattended": 12, "tests/matrix/": 20, "tests/prove/": 9, "tests/at/test_two_sims": 4,
+    "tests/bench/": 2, "tests/cli/test_demo.py": 4, "tests/simulator/test_simulator_judges.py": 3,
+}  # fmt: skip
+_TOGETHER = {"tests/ui/test_page.py": 25}
+_WORKERS_PER_CORE = 3
+_WORKER_BYTES = 400_000_000
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core, since tests wait for modems, radio and browsers half of their time."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Three for each core, since tests wait for modems, radio and browsers half of their time."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(2, min(_WORKERS_PER_CORE * len(os.sched_getaffinity(0)), memory_bytes // _WORKER_BYTES))
 
 
 def pytest_collection_finish() -> None:
@@ -116,15 +124,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The order in which `--dist worksteal`, which begins by giving each worker an equal piece of the list, gives every
-    other worker its share of the long ones first."""
-    long = [item for item in items if item.nodeid.startswith(_LONG)]
-    rest = [item for item in items if not item.nodeid.startswith(_LONG)]
-    sharers = -(-workers // 2)
+    """The order in which `--dist worksteal`, which begins by giving each worker an equal piece of the list, gives two
+    of three workers their share of the long ones first, the longest at their head."""
+    long: list[tuple[float, list[pytest.Item]]] = []
+    for prefix, seconds in _TOGETHER.items():
+        if found := [item for item in items if item.nodeid.startswith(prefix)]:
+            long.append((seconds, found))
+    for item in items:
+        if found_s := next((seconds for prefix, seconds in _LONG.items() if item.nodeid.startswith(prefix)), None):
+            long.append((found_s, [item]))
+    shares: list[list[pytest.Item]] = [[] for _ in range(-(-2 * workers // 3))]
+    loads = [0.0] * len(shares)
+    for seconds, group in sorted(long, key=lambda one: -one[0]):
+        least = loads.index(min(loads))
+        loads[least] += seconds
+        shares[least] += group
+    taken = {item for share in shares for item in share}
+    rest = [item for item in items if item not in taken]
     dealt: list[pytest.Item] = []
-    for worker in range(workers):
-        size = (len(items) - len(dealt)) // (workers - worker)
-        share = [] if worker % 2 else long[worker // 2 :: sharers]
-        dealt += share + rest[: size - len(share)]
-        del rest[: size - len(share)]
-    return dealt
+    for place in range(workers):
+        share = shares[place] if place < len(shares) else []
+        size = max(0, (len(items) - len(dealt)) // (workers - place) - len(share))
+        dealt += share + rest[:size]
+        del rest[:size]
+    return dealt + rest

@@ -44,6 +44,8 @@ async def until(is_done: Callable[[], Any], timeout_s: float = _DONE_S) -> None:
 
 
 async def sent_all(gateway: Gateway, ids: list[int]) -> bool:
+    if await gateway.queue_length():
+        return False
     for message_id in ids:
         message = await gateway.message(message_id)
         if message is None or message.state not in (MessageState.SENT, MessageState.DELIVERED):
