@@ -83,7 +83,7 @@ WHY = {
     "utilisation": _BETWEEN,
     "parts/s": _BETWEEN,
     "local API": "HTTP, the plan and one transaction come before the prompt; its sync is the least of it",
-    "network": "a webhook is a row of a queue first, in the transaction of the message, and read from there",
+    "network": "a webhook is a row of a queue first: two commits come before its call, and each is synced",
     "start": "Python's imports, which take the longer the more else the machine does",
 }
 """Why a target is missed, by the beginning of its name."""
