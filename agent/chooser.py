@@ -171,7 +171,7 @@ class Chooser:
         held = conditions.holds.get(route.name)
         if held is not None and held.wait_ms > patience_s * 1000:
             return False
-        state = route.view().state
+        state = route.state
         return state is RouteState.READY or (
             state is not RouteState.PAUSED and not route.is_without_sim() and route.down_for_s() < patience_s
         )

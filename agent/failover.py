@@ -73,9 +73,9 @@ class Failover:
             if not self._chooser.can_now(route.name, conditions):
                 fallback = self._ready_fallback(route) if self._is_stranded(route) else None
                 changed += await self._choose_again(route, conditions, spared) if fallback is None else 0
-            if route.view().state is RouteState.READY:
+            if route.state is RouteState.READY:
                 changed += await self._move_back(route.name, route)
-            elif route.view().state is not RouteState.PAUSED:
+            elif route.state is not RouteState.PAUSED:
                 is_any_down = True
                 changed += await self._move_on(route, spared)
         changed += await self._move_any()
@@ -102,13 +102,13 @@ class Failover:
     @staticmethod
     def _is_stranded(route: Route) -> bool:
         """Whether what waits for this route should go elsewhere now."""
-        if route.view().state in (RouteState.READY, RouteState.PAUSED):
+        if route.state in (RouteState.READY, RouteState.PAUSED):
             return False
         return route.is_without_sim() or route.down_for_s() >= route.config.settings.fallback_after_s
 
     def _ready_fallback(self, route: Route) -> str | None:
         name = route.config.settings.fallback
-        return name if name is not None and self._routes[name].view().state is RouteState.READY else None
+        return name if name is not None and self._routes[name].state is RouteState.READY else None
 
     async def _choose_again(self, route: Route, conditions: Conditions, spared: list[int]) -> int:
         """What nobody asked to go by this route goes by another that can now. `spared` gets those that wait because
@@ -164,7 +164,7 @@ class Failover:
         """What any open route may take goes on when all of them are down, and back when one is not."""
         open_routes = [route for route in self._routes.values() if route.takes_any]
         for route in open_routes:
-            if route.view().state is RouteState.READY:
+            if route.state is RouteState.READY:
                 return await self._move_back(ANY, route)
         if not open_routes or not all(self._is_stranded(route) for route in open_routes):
             return 0

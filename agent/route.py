@@ -129,6 +129,16 @@ class Route:
         return self.config.name
 
     @property
+    def state(self) -> RouteState:
+        """As it is shown: of one that could send, whether it may."""
+        if self._standing.state is RouteState.READY:
+            if self.is_paused:
+                return RouteState.PAUSED
+            if self._sending.is_parked():
+                return RouteState.REFUSED
+        return self._standing.state
+
+    @property
     def problem(self) -> str | None:
         """Why it cannot send now, in a sentence, where it is not for a pause."""
         return self._standing.problem or self._sending.refusal
@@ -143,7 +153,7 @@ class Route:
             name=self.name,
             sim_slot=self.slot,
             driver=self.config.settings.driver,
-            state=self._shown_state(),
+            state=self.state,
             problem=self.problem,
             sim=None if session is None else session.sim,
             link=self._shown_link(),
@@ -357,14 +367,6 @@ class Route:
         level = _log.info if is_quiet else _log.warning
         level("route_state", route=self.name, state=state.value, problem=problem, sim_ends=sim)
         self._changed(self)
-
-    def _shown_state(self) -> RouteState:
-        if self._standing.state is RouteState.READY:
-            if self.is_paused:
-                return RouteState.PAUSED
-            if self._sending.is_parked():
-                return RouteState.REFUSED
-        return self._standing.state
 
     async def _emit(self, event: Event) -> None:
         if isinstance(event, LinkChanged):

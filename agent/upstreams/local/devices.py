@@ -64,8 +64,7 @@ class Devices:
 
     async def visible(self, caller: Caller) -> list[DeviceView]:
         """Routes that are configured, and the caller's remote agents."""
-        found = await self._gateway.accounts.devices(caller.account)
-        return [self._view(device) for device in found if device.route is None or device.route in self._gateway.routes]
+        return [self._view(device) for device in await self._found(caller)]
 
     async def find(self, caller: Caller, reference: str) -> DeviceView:
         """By number, else by the string that the device chose. Raises: NoSuchDevice."""
@@ -99,16 +98,21 @@ class Devices:
     async def _any(self, caller: Caller, *, is_default_meant: bool, sim_slot: int | None) -> Target:
         account = await self._gateway.accounts.account(caller.account)
         default = None if account is None or not is_default_meant else account.default_device
-        devices = await self.visible(caller)
+        devices = await self._found(caller)
         for device in devices:
-            if device.number == default and device.is_active and (device.route is None or sim_slot is None):
-                return Target(device)
-        if any(device.is_active and device.route is not None for device in devices):
+            if device.id == default and self._is_active(device) and (device.route is None or sim_slot is None):
+                return Target(self._view(device))
+        # One look at a route is enough, most often: there may be many.
+        if any(device.route is not None and self._is_active(device) for device in devices):
             return Target(None)
         for device in devices:
-            if device.is_active:
-                return Target(device)
+            if self._is_active(device):
+                return Target(self._view(device))
         raise NoActiveDevice(ACTIVE)
+
+    async def _found(self, caller: Caller) -> list[Device]:
+        found = await self._gateway.accounts.devices(caller.account)
+        return [device for device in found if device.route is None or device.route in self._gateway.routes]
 
     async def _round_robin(self, caller: Caller, count: int) -> list[Target]:
         active = [device for device in await self.visible(caller) if device.is_active]
@@ -119,12 +123,11 @@ class Devices:
 
     def _view(self, device: Device) -> DeviceView:
         route = None if device.route is None else self._gateway.route(device.route)
-        number, is_active = device.phone_number, device.is_active
+        number = device.phone_number
         delay_s, slot = device.send_delay_s, device.default_sim_slot
         if route is not None:
             sim = route.view().sim
             number = number or (None if sim is None else sim.number)
-            is_active = is_active and self._works(device.route or "")
             delay_s, slot = route.config.settings.send_delay_s, route.slot
         return DeviceView(
             number=device.id,
@@ -133,16 +136,19 @@ class Devices:
             phone_number=number,
             route=device.route,
             is_enabled=device.is_active,
-            is_active=is_active,
+            is_active=self._is_active(device),
             sms_rate=self._prices.get(device.route or device.device_id, device.sms_rate or self._sms_rate),
             send_delay_s=delay_s,
             default_sim_slot=slot,
             pool=device.pool,
         )
 
-    def _works(self, name: str) -> bool:
-        route = self._gateway.route(name)
+    def _is_active(self, device: Device) -> bool:
+        """Whether it is on and working, or will soon."""
+        if device.route is None or not device.is_active:
+            return device.is_active
+        route = self._gateway.route(device.route)
         if route.is_paused:
             return False
-        state = route.view().state.value
+        state = route.state.value
         return state in _WORKING or (state != _REFUSED and route.down_for_s() < _MAY_RETURN_S)
