@@ -332,7 +332,9 @@ class Gateway:
 
     async def ensure_upstream(self, name: str, identity: str, *, wants_inbound: bool = False) -> UpstreamRow:
         """The journal's row for an upstream, made where it is missing."""
-        return await self.journal.write(lambda con: feeds.register(con, name, identity, wants_inbound=wants_inbound))
+        row = await self.journal.write(lambda con: feeds.register(con, name, identity, wants_inbound=wants_inbound))
+        self._preparation.slot_is(name, row.default_sim_slot)  # another server's is not this one's
+        return row
 
     def add_upstream(self, name: str, feed: Feed, view: Callable[[], UpstreamView]) -> None:
         """From now on this is what is told and shown of an upstream."""

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -348,6 +348,21 @@ async def test_a_servers_new_default_slot_is_used_at_once(tmp_path: Path) -> Non
             (accepted,) = await box.gateway.accept("srv", [Job(TO, str(number))])
             await box.until(accepted.message_id, "sent")
         assert (modems["a"].texts(), modems["b"].texts()) == (["0", "3"], ["1", "2"])
+
+
+async def test_another_server_under_a_name_does_not_inherit_the_default_slot(tmp_path: Path) -> None:
+    modems = {"a": FakeModem(), "b": FakeModem(iccid="8949000000000000002")}
+    async with Box(tmp_path, modems) as box:
+        settings: dict[str, Any] = {"send_delay_s": 0, "is_active": True, "keep_inbound": True}
+        await box.gateway.ensure_upstream("srv", "one server")
+        await box.gateway.set_device("srv", default_sim_slot=1, **settings)
+        await box.gateway.accept("srv", [Job(TO, "for b alone", remote_id="1")])
+        await box.gateway.ensure_upstream("srv", "another server")
+        await box.gateway.set_device("srv", default_sim_slot=None, **settings)
+        (accepted,) = await box.gateway.accept("srv", [Job("+4930123", "for any", remote_id="2")])
+        box.tasks.append(asyncio.create_task(box.gateway.routes["a"].run()))
+        await box.until(accepted.message_id, "sent")
+        assert modems["a"].texts() == ["for any"]
 
 
 async def test_pause_lasts_over_a_restart(tmp_path: Path) -> None:
