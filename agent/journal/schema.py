@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -105,8 +105,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
             _apply(connection, number, script, now_ms)
     if version and path.stat().st_size < _VACUUM_AT_ONCE_OCTETS:
         # A journal made before 0.2 cannot give pages back until it is written anew, once. A large one only reuses them.
-        # Its pages keep their size as long as there is a WAL.
-        connection.execute("PRAGMA journal_mode = DELETE")
+        # Its pages keep their size as long as there is a WAL, and that stays where somebody else has the file open.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")

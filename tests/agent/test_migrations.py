@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_it_is_whole_of_the_newest_version_and_was_copied_before(path: Path, new
     assert new.execute("PRAGMA user_version").fetchone()[0] == newest
     assert new.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert len(list(path.parent.glob("journal.before-*.db"))) == 1
+
+
+def test_whoever_reads_the_old_journal_in_that_moment_stops_nothing(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("PRAGMA journal_mode = WAL")
+        assert reader.execute("SELECT count(*) FROM message").fetchone() == (2,)
+        with closing(connect_writer(path, 9)) as new:
+            assert new.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
+            assert new.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 @pytest.mark.parametrize(
