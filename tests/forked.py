@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -94,6 +95,7 @@ class Forks:
     def __init__(self) -> None:
         self._parent: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._turn = threading.Lock()
 
     def spawn(
         self,
@@ -109,7 +111,8 @@ class Forks:
         text: bool = False,
     ) -> ForkedProcess:
         """As `popen` below."""
-        line = self._connected()
+        with self._turn:
+            line = self._connected()
         keep: list[int] = []
         try:
             inner_in, outer_in = _input(stdin, keep)
@@ -119,9 +122,10 @@ class Forks:
             keep.append(end)
             request = [module, list(arguments), str(cwd or Path.cwd()), dict(env or os.environ), start_new_session]
             octets = json.dumps(request).encode()
-            socket.send_fds(line, [len(octets).to_bytes(4, "big")], [inner_in, inner_out, inner_err, end])
-            line.sendall(octets)
-            pid = int(line.recv(64))
+            with self._turn:
+                socket.send_fds(line, [len(octets).to_bytes(4, "big")], [inner_in, inner_out, inner_err, end])
+                line.sendall(octets)
+                pid = int(line.recv(64))
         finally:
             for descriptor in keep:
                 os.close(descriptor)

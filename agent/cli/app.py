@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ _EPILOG = (
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Returns the exit code; prints one sentence where it is not 0."""
     try:
-        result = application()(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        result = _parser()(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except Fault as fault:
         say(str(fault))
         return fault.code
@@ -68,6 +69,12 @@ def run(
     from agent.cli import run as slim  # noqa: PLC0415 - reached by `phonebridge run` behind other options only
 
     return slim.main(["-c", str(config)])
+
+
+@functools.cache
+def _parser() -> Callable[..., object]:
+    """Made once, since looking through all commands takes longest."""
+    return typer.main.get_command(application())
 
 
 def application() -> typer.Typer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 
 from tests.accountant import Account, gaps, join, parts_on_air
 from tests.prove.measured import Figures
 from tests.prove.own_server import LocalServer
+from tests.prove.runner import side_by_side
 from tests.prove.stage import Stage
 
 
@@ -15,10 +17,21 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """All four ways, on the documented-only server and on our own local server."""
     random.seed(seed)
     count, radio_s = (6, 0.1) if short else (60, 1.0)
-    for kind in ("documented", "local"):
-        _by_slot(directory / f"{kind}-slot", figures, kind, count, radio_s)
-        _spread(directory / f"{kind}-any", figures, kind, count, radio_s)
-        _delayed(directory / f"{kind}-delay", figures, kind, 3 if short else 60, 1.0 if short else 3.0, radio_s)
+    delayed, delay_s = (3, 1.0) if short else (60, 3.0)
+    ways = [
+        way
+        for kind in ("documented", "local")
+        for way in (
+            partial(_by_slot, directory / f"{kind}-slot", figures, kind, count, radio_s),
+            partial(_spread, directory / f"{kind}-any", figures, kind, count, radio_s),
+            partial(_delayed, directory / f"{kind}-delay", figures, kind, delayed, delay_s, radio_s),
+        )
+    ]
+    if short:
+        side_by_side(ways)
+        return
+    for way in ways:
+        way()
 
 
 def _stage(directory: Path, kind: str, radio_s: float) -> Stage:

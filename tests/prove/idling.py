@@ -34,7 +34,7 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     port = free_port()
     with Stage(directory, "--radio-time", "0.05", "--report-delay", "0.1") as stage:
         stage.server.add_device()
-        stage.configure(upstream={"poll_interval_s": 2, "idle_poll_interval_s": 15})
+        stage.configure(upstream={"poll_interval_s": 2, "idle_poll_interval_s": 3 if short else 15})
         with stage.daemon.config_path.open("a") as config:
             config.write(f'\n[metrics]\nbind = "127.0.0.1:{port}"\n')
         run_as_user(stage.daemon)

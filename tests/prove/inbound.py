@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.prove.measured import Figures
+from tests.prove.runner import side_by_side
 from tests.prove.stage import Stage, wait_until
 
 _LONG = "Dies ist eine lange Antwort, die in drei Teilen ankommt: äöüß. " * 7
@@ -17,9 +19,9 @@ _FROM = "+491701234567"
 def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """Out of order with a duplicate and a status report between; then killed between read and delete."""
     del short, seed
-    _scrambled(directory / "scrambled", figures)
-    for point in ("before_read:1", "before_cmgd:1", "before_cmgd:2", "after_cmgd:2"):
-        _killed(directory / point.replace(":", "-"), figures, point)
+    points = ("before_read:1", "before_cmgd:1", "before_cmgd:2", "after_cmgd:2")
+    killed = [partial(_killed, directory / point.replace(":", "-"), figures, point) for point in points]
+    side_by_side([partial(_scrambled, directory / "scrambled", figures), *killed])
 
 
 def _scrambled(directory: Path, figures: Figures) -> None:

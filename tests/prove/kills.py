@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.accountant import Account
 from tests.prove.killable import POINTS
 from tests.prove.measured import Figures
+from tests.prove.runner import side_by_side
 from tests.prove.stage import Stage, wait_until
 
 _UNKNOWN_WAIT_S = 2
@@ -55,12 +58,23 @@ def prove(directory: Path, figures: Figures, *, short: bool, seed: int) -> None:
     """Random kills with both policies, every named point, and a server that is away meanwhile."""
     rng = random.Random(seed)
     kills, out, inward = (2, 16, 4) if short else (30, 200, 50)
-    _random(directory / "resend", figures, rng, kills, out, inward, "resend", away_s=0.0)
-    _random(directory / "fail", figures, rng, kills, out, inward, "fail", away_s=0.0)
-    _random(directory / "away", figures, rng, 1 if short else 10, out, inward, "resend", away_s=3.0 if short else 120.0)
     points = rng.sample(sorted(POINTS), 2) if short else sorted(POINTS)
-    for point in points:
-        _point(directory / point, figures, rng, point)
+    away_kills, away_s = (1, 3.0) if short else (10, 120.0)
+
+    def dice() -> random.Random:
+        return random.Random(rng.random())
+
+    scenes: list[Callable[[], None]] = [
+        partial(_random, directory / "resend", figures, dice(), kills, out, inward, "resend", away_s=0.0),
+        partial(_random, directory / "fail", figures, dice(), kills, out, inward, "fail", away_s=0.0),
+        partial(_random, directory / "away", figures, dice(), away_kills, out, inward, "resend", away_s=away_s),
+        *(partial(_point, directory / point, figures, dice(), point) for point in points),
+    ]
+    if short:
+        side_by_side(scenes)
+        return
+    for scene in scenes:
+        scene()
 
 
 def _stage(directory: Path) -> Stage:

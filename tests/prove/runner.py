@@ -6,6 +6,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.prove.measured import Figures
@@ -30,6 +31,13 @@ def run(checks: Checks, names: Sequence[str], *, short: bool, seed: int, keep: P
         figures.state("took, s", f"{time.monotonic() - started:.1f}")
         results.append(figures)
     return results
+
+
+def side_by_side(scenes: Sequence[Callable[[], None]]) -> None:
+    """Play scenes at once, each in a thread of its own, since they mostly wait. Raises: what the first raised."""
+    with ThreadPoolExecutor(len(scenes)) as pool:
+        for scene in [pool.submit(scene) for scene in scenes]:
+            scene.result()
 
 
 def main(description: str | None, checks: Checks) -> int:
