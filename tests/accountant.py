@@ -13,68 +13,17 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.mobsms_server.dump import content_of, handed_in, read_server, same_number
 from tests.mobsms_server.record import read_lines
+from tests.on_air import AirMessage, Modem, Part, gaps, join, parts_on_air
 
 _RANK = {"pending": 0, "sent": 1, "failed": 2, "delivered": 3}  # a late delivery after a failure is right
 FINAL = ("delivered", "failed", "cancelled")
-
-Modem = tuple[str, int]  # the log's name and the modem's number in it
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One TPDU on the air; `began_s`: its submit was accepted, `reported_s`: the modem got a report."""
-
-    modem: Modem
-    recipient: str
-    text: str
-    reference: int | None
-    total: int
-    sequence: int
-    mr: int
-    air_s: float
-    air_ms: int
-    began_s: float
-    reported_s: float | None = None
-
-    @property
-    def key(self) -> tuple[str, int, int, str]:
-        """What makes two parts the same to a receiver, whatever their reference."""
-        return self.recipient, self.total, self.sequence, self.text
-
-
-@dataclass(slots=True)
-class AirMessage:
-    """Parts of one message from one modem; a part that was repeated is in `parts` again."""
-
-    modem: Modem
-    recipient: str
-    total: int
-    parts: list[Part] = field(default_factory=list)
-
-    @property
-    def is_complete(self) -> bool:
-        return {part.sequence for part in self.parts} == set(range(1, self.total + 1))
-
-    @property
-    def text(self) -> str:
-        """The joined text; parts that never came are left out."""
-        pieces = {part.sequence: part.text for part in self.parts}
-        return "".join(pieces[sequence] for sequence in sorted(pieces))
-
-    @property
-    def first_s(self) -> float:
-        return min(part.air_s for part in self.parts)
-
-    @property
-    def last_s(self) -> float:
-        return max(part.air_s for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,43 +97,6 @@ class Account:
         return {name: value for name, value in found.items() if value}
 
 
-def parts_on_air(records: Iterable[dict[str, Any]], log: str = "") -> list[Part]:
-    """Every `air` line as a part, with its submit's beginning and its first report, in the log's order."""
-    began: dict[tuple[int, int], float] = {}
-    opened: dict[tuple[int, int], int] = {}
-    found: list[Part] = []
-    for record in records:
-        event, key = record["event"], (record.get("modem") or 0, record.get("submit") or 0)
-        if event == "submit_begin":
-            began[key] = record["mono_s"]
-        elif event == "air":
-            opened[key] = len(found)
-            found.append(_part(record, log, began.get(key, record["mono_s"])))
-        elif event == "report" and key in opened and record["how"] not in ("lost", "dropped"):
-            part = found[opened[key]]
-            if part.reported_s is None:
-                found[opened[key]] = replace(part, reported_s=record["mono_s"])
-    return found
-
-
-def join(parts: Iterable[Part]) -> list[AirMessage]:
-    """The messages that a receiver would put together, in the order of their first parts.
-
-    A part that comes again with the same text belongs to the same message; with another text, the reference
-    has come round and a new message begins. Single parts are a message each.
-    """
-    made: list[AirMessage] = []
-    latest: dict[tuple[Modem, str, int | None, int], AirMessage] = {}
-    for part in sorted(parts, key=lambda part: part.air_s):
-        key = (part.modem, part.recipient, part.reference, part.total)
-        message = latest.get(key) if part.total > 1 else None
-        if message is None or any(p.sequence == part.sequence and p.text != part.text for p in message.parts):
-            message = latest[key] = AirMessage(part.modem, part.recipient, part.total)
-            made.append(message)
-        message.parts.append(part)
-    return made
-
-
 def find_lost(owed: Iterable[dict[str, Any]], air: Iterable[AirMessage]) -> list[tuple[str, str]]:
     """(recipient, text) of messages that should be on the air and are not, once for each missing."""
     wanted = Counter(content_of(row) for row in owed)
@@ -228,12 +140,6 @@ def find_doubled(rows: Iterable[dict[str, Any]], parts: Iterable[Part]) -> list[
                 Doubled(first.recipient, first.sequence, first.total, first.text, allowed, repeats, was_reported)
             )
     return doubled
-
-
-def gaps(messages: Iterable[AirMessage]) -> list[float]:
-    """Seconds from the last part of a message on the air to the first of the next one, over all given."""
-    ordered = sorted(messages, key=lambda message: message.first_s)
-    return [later.first_s - earlier.last_s for earlier, later in pairwise(ordered)]
 
 
 def count_out_of_turn(rows: Sequence[dict[str, Any]], air: Iterable[AirMessage]) -> int:
@@ -376,22 +282,6 @@ def _count_reports(account: Account, rows: list[dict[str, Any]], air: list[AirMe
 
 def _named(record: Account | Inbound, prefix: str = "") -> dict[str, Any]:
     return {prefix + f.name.replace("_", " "): getattr(record, f.name) for f in fields(record)}
-
-
-def _part(record: dict[str, Any], log: str, began_s: float) -> Part:
-    text = record["text"] if record["text"] is not None else record.get("data") or ""
-    return Part(
-        (log, record["modem"]),
-        same_number(record["to"]),
-        text,
-        record["ref"],
-        record["total"],
-        record["seq"],
-        record["mr"],
-        record["mono_s"],
-        record["at_ms"],
-        began_s,
-    )
 
 
 def _holds(text: str, part: Part) -> bool:
