@@ -52,7 +52,7 @@ _REQUIRED = {"name": "sim0", "port": "/dev/ttyUSB0", "base_url": "https://exampl
 
 
 @pytest.mark.parametrize("kind", _SETTINGS.values(), ids=_SETTINGS)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_what_it_takes_is_what_pydantic_makes(kind: Any, data: Any) -> None:
     keys = config.keys_of(kind)

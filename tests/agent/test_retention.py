@@ -180,9 +180,10 @@ async def test_a_clock_that_was_never_set_deletes_nothing(journal: Journal) -> N
 
 async def test_pages_are_given_back_in_steps(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.retention._MANY_FREE_PAGES", 100)
+    monkeypatch.setattr("agent.retention._IDLE_PAUSE_S", 0.0)
     clock = SetClock()
     await journal.write(lambda con: con.execute("CREATE TABLE bulk (x BLOB)"))
-    await journal.write(lambda con: con.execute("INSERT INTO bulk VALUES (zeroblob(1500000))"))
+    await journal.write(lambda con: con.execute("INSERT INTO bulk VALUES (zeroblob(800000))"))
     await journal.write(lambda con: con.execute("DROP TABLE bulk"))
     free, before = await journal.read(retention.free_pages)
     await keeper(journal, clock).clear()

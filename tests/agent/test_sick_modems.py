@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import pytest
-
 from agent.gateway import Gateway
 from agent.model import Job, MessageState, RouteState, RouteView
 from drivers.simulator.process import SimulatorProcess
@@ -149,35 +147,18 @@ async def test_reboot_of_the_modem_is_noticed_and_it_is_set_up_again(tmp_path: P
             await until_message(gateway, await send(gateway, "sick"), "delivered", timeout_s=20)
 
 
-@pytest.mark.parametrize(
-    ("fault", "parameters"),
-    [
-        ("no_prompt", {}),
-        ("cms_error", {"code": 314, "at": "command"}),
-        ("error_after_ctrl_z", {}),
-        ("lost_answer", {}),
-        ("reboot_after_pdu", {}),
-        ("unplug_at", {"point": "ctrl_z", "seconds": 0.3}),
-        ("unplug_at", {"point": "prompt", "seconds": 0.3}),
-        ("echo_pdu", {}),
-        ("garbage", {}),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "-".join(str(item) for item in value.values()),
-)
-async def test_message_survives_a_fault_in_its_submit(
-    tmp_path: Path, fault: str, parameters: dict[str, object]
-) -> None:
+async def test_a_message_refused_for_now_by_the_modem_goes_out_once(tmp_path: Path) -> None:
+    """All other faults in a submit: tests/matrix."""
     with SimulatorProcess(tmp_path / "sim", *FLAGS) as simulator:
-        async with running(tmp_path, simulator, submit_timeout_s=3) as gateway:
+        async with running(tmp_path, simulator) as gateway:
             await until(lambda: view(gateway).state is RouteState.READY)
-            simulator.control.fault(fault, 0, 1, **parameters)
+            simulator.control.fault("cms_error", 0, 1, code=314, at="command")
             message = await send(gateway, "sick")
             await until_message(gateway, message, "delivered", timeout_s=60)
-            assert [event["name"] for event in simulator.events("fault")][:1] == [fault]
-            aired = len(simulator.events("air"))
+            assert [event["name"] for event in simulator.events("fault")] == ["cms_error"]
+            assert len(simulator.events("air")) == 1
             found = await gateway.message(message)
-            assert found is not None
-            assert aired == 1 or found.may_be_double
+            assert found is not None and not found.may_be_double
 
 
 async def test_the_wait_for_the_answer_is_no_wait_for_evidence(tmp_path: Path) -> None:
