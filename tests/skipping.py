@@ -183,7 +183,8 @@ class SkippingClock(TestClock):
 
     __test__ = False
 
-    def __init__(self, directory: Path, *, starts_at: float | None = None) -> None:
+    def __init__(self, directory: Path, *, speed: float = 1.0, starts_at: float | None = None) -> None:
+        """`speed` seconds pass in one while somebody works: below 1, a busy machine makes less of the scene late."""
         directory.mkdir(parents=True)
         self._directory = directory
         (directory / "skipped").write_bytes(_SKIPPED.pack(0.0))
@@ -193,7 +194,7 @@ class SkippingClock(TestClock):
         self._deliverers = _deliverers()
         self._processes: dict[int, _Process] = {}
         self.skips = 0
-        super().__init__(directory / "offset", starts_at=starts_at)
+        super().__init__(directory / "offset", speed=speed, starts_at=starts_at)
 
     def environment(self) -> dict[str, str]:
         return {name: f"{value}|{self._directory}" for name, value in super().environment().items()}

@@ -172,7 +172,7 @@ async def test_what_was_not_told_when_the_broker_died_is_told_when_it_is_back(tm
         await stage.until(lambda: bool(stage.feed.waiting))
         await asyncio.to_thread(stage.broker.start)
         await stage.until_statuses("1", "accepted", "sent")
-        assert stage.upstream.status()["problem"] is None
+        await stage.until(lambda: stage.upstream.status()["problem"] is None)
         await stage.say("send", _job("2"))
         await stage.until_statuses("2", "accepted", "sent")
 
