@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import selectors
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,11 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = _options(parser, parser.parse_args(arguments))
     try:
-        asyncio.run(_run(options))
+        with asyncio.Runner(loop_factory=_punctual_loop) as runner:
+            runner.run(_run(options))
     except OSError as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 1
     return 0
+
+
+def _punctual_loop() -> asyncio.AbstractEventLoop:
+    """epoll counts whole milliseconds, by which every answer would be late; select counts microseconds."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 async def _run(options: Options) -> None:
