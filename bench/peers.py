@@ -19,6 +19,7 @@ from tests import debian
 _ROOT = Path(__file__).resolve().parents[1]
 _LIBRARY = "python-gsmmodem-new==0.13.0"
 _PROGRAM = Path(__file__).with_name("library_program.py")
+_BARE_PROGRAM = Path(__file__).with_name("bare_program.py")
 
 # What any installation must say: paths, the port, and the SMSC that the SIM has too.
 _GAMMU = """\
@@ -171,6 +172,19 @@ class Library(Contender):
 
     def inbound(self) -> int:
         return (self.directory / "inbox").read_bytes().count(b"\n")
+
+
+class Bare(Library):
+    """No gateway at all: the limit of what the emulated modem and this machine allow."""
+
+    name = "the bare line"
+
+    def prepare(self, directory: Path, ports: Sequence[Path], *, reports: bool) -> None:
+        super().prepare(directory, ports, reports=reports)
+        self._arguments = [str(port) for port in ports]
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(_BARE_PROGRAM), *self._arguments]
 
 
 @cache

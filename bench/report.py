@@ -23,7 +23,9 @@ once. Medians, with the range of the rounds in brackets. What could not be measu
 gammu-smsd and smstools are Debian's packages: *default* as shipped plus paths; *tuned* and *fastest* with every setting
 that makes them faster (`bench/peers.py`); *spinning* never sleeps, and burns a core. python-gsmmodem-new is a library
 with a minimal program around it that keeps nothing on disk. phonebridge and smstools keep every message on disk;
-phonebridge alone syncs it to the disk before the modem is told to send.
+phonebridge alone syncs it to the disk before the modem is told to send. *The bare line* is no gateway: a loop that
+writes the command, waits for the prompt and writes a PDU (`bench/bare_program.py`), which is as much as the emulated
+modem and this machine allow.
 """
 
 

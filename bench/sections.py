@@ -53,16 +53,17 @@ _SLEEPERS = (
     _Peer(peers.smstools_default, 2.0, 6, is_polling=True),
 )
 _FAST = (_Peer(peers.smstools_fast, 235.0, 25), _Peer(peers.library, 1000.0, 25))
+_BARE = _Peer(peers.Bare, 600.0, 0)
 _PEERS = (_SLEEPERS[0], _GAMMU_SPIN, _SLEEPERS[1], *_FAST)
 
 
 def lines(*, short: bool) -> Iterator[Measurement]:
     """All of them on one modem, single parts, no reports; those that can on sixteen."""
     for radio_s in line.COMPARED:
-        for peer in (_PHONEBRIDGE, *_PEERS):
+        for peer in (_PHONEBRIDGE, *_PEERS, _BARE):
             case = line.compared(radio_s, peer.messages_per_s / (4 if short else 1))
             yield peer.measured(f"{radio_s:g} s", line.measure, case)
-    for peer in (_PHONEBRIDGE, _FAST[0]):
+    for peer in (_PHONEBRIDGE, _FAST[0], _BARE):
         yield peer.measured("16 modems, 1 s", line.measure, line.FLEET)
 
 
