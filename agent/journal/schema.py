@@ -51,6 +51,8 @@ def _open(path: Path, now_ms: int, page_octets: int) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # For a single large write: the journal's thread makes its checkpoints itself.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         # A WAL of 4 MiB is the most that is kept on the card between checkpoints.
         connection.execute("PRAGMA journal_size_limit = 4194304")
         _migrate(connection, path, now_ms)

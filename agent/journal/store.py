@@ -35,6 +35,8 @@ _log = structlog.get_logger("journal")
 REPORT_PATIENCE_S = 0.02
 """How long a write that nobody waits for on the line may wait for company (DESIGN decision 1)."""
 _BATCH = 256
+_COMMITS_PER_FOLD = 64
+"""How often the WAL is folded into the file: some 3 MB of parts, most of which are the same pages again and again."""
 _BALLAST_OCTETS = 1 << 20
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
@@ -64,6 +66,7 @@ class Journal:
         """Transactions that wrote something."""
         self.failures = 0
         """Transactions that could not be written."""
+        self._fold_at = _COMMITS_PER_FOLD
         self.degraded: str | None = None
         """Why this journal only stands in for one that was damaged: nothing is accepted or sent."""
         self.damaged_by: str | None = None
@@ -261,8 +264,21 @@ class Journal:
             self._loop.call_soon_threadsafe(self._settle, batch)
             if is_last:
                 break
+            self._fold_now_and_then()
         with contextlib.suppress(sqlite3.DatabaseError):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _fold_now_and_then(self) -> None:
+        """Behind a commit that is told already: SQLite's own checkpoints are a part of one, and the line would wait."""
+        if self.commits < self._fold_at:
+            return
+        self._fold_at = self.commits + _COMMITS_PER_FOLD
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            # On a full disk the next one does it.
+            if damage.is_damage(error):
+                self._damage(error)
 
     def _transaction(self, first: _Work) -> tuple[list[_Work], bool]:
         batch: list[_Work] = []

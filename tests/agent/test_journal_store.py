@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ async def test_a_large_write_keeps_its_old_pages_in_memory(journal: Journal) -> 
     held = await journal.write(lambda con: (open_files(con), con.execute("RELEASE inner"))[0])
     assert any("journal.db-wal" in file for file in held)
     assert not [file for file in held if "etilqs" in file]
+
+
+async def test_the_wal_is_folded_into_the_file_behind_a_commit_now_and_then(journal: Journal) -> None:
+    """Nobody waits for it; SQLite itself would do it within a commit, for which a line waits."""
+    for n in range(200):
+        await journal.write(put(f"k{n}"))  # type: ignore[arg-type]
+    with closing(sqlite3.connect(f"file:{journal.path}?immutable=1", uri=True)) as without_wal:
+        folded = without_wal.execute("SELECT count(*) FROM meta WHERE key LIKE 'k%'").fetchone()[0]
+    assert 100 <= folded <= 200
+    assert journal.path.with_name("journal.db-wal").stat().st_size < 1 << 20
 
 
 async def test_writes_that_may_wait_share_a_commit(journal: Journal) -> None:
