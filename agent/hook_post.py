@@ -1,7 +1,7 @@
 """One POST over HTTP/1.1 on a connection of its own, to an address that was judged before.
 
 Much less than an HTTP client does: no redirects, no proxies, no cookies, no pool, since a kept connection may have been
-made for another name. It takes a quarter of the time, and httpx need not be loaded for it. Knows no webhooks.
+made for another name. It takes a third of the time, and httpx need not be loaded for it. Knows no webhooks.
 """
 
 from __future__ import annotations
