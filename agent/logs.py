@@ -27,6 +27,7 @@ _NUMBERS = frozenset({"msisdn", "number", "recipient", "sender"})
 # Of syslog(3).
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 _LONGEST_VALUE_CHARACTERS = 500
+_NEED_QUOTES = frozenset(' "=')
 # Libraries that write a line per request or packet at INFO.
 _CHATTY = ("aiomqtt", "asyncio", "httpcore", "httpx", "mqtt", "uvicorn", "uvicorn.access", "uvicorn.error")
 
@@ -156,6 +157,6 @@ def _text_renderer(*, has_time: bool) -> Renderer:
 def _shown(value: Any) -> str:
     """One word, or a quoted string; control characters escaped, so that a peer cannot forge a line."""
     text = value if isinstance(value, str) else str(value)
-    if text and text.isprintable() and not any(character in ' "=' for character in text):
+    if text and text.isprintable() and _NEED_QUOTES.isdisjoint(text):
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())

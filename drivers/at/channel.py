@@ -24,6 +24,7 @@ import structlog
 from drivers.api import SessionError, SessionLost
 from drivers.at import trace
 from drivers.at.parser import IDLE, Kind, Line, Parser
+from drivers.at.pending import Pending
 from drivers.at.request import Answer, Request
 
 ESCAPE = b"\x1b"
@@ -92,7 +93,7 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: Transport | None = None
         self._parser = Parser()
-        self._pending: _Pending | None = None
+        self._pending: Pending | None = None
         self._in_step = False
         self._last_octet_at = 0.0
         self._arrived = asyncio.Event()
@@ -348,66 +349,6 @@ def _always(_level: int) -> bool:
     return True
 
 
-class _Pending:
-    """The command in flight: its lines so far, and the one future that somebody may wait on."""
-
-    __slots__ = ("_loop", "_timer", "_waiter", "error", "final", "line_ends_it_s", "lines", "takes_prompt")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiter: asyncio.Future[Line] | None = None
-        self.lines: list[Line] = []
-        self.final: Line | None = None
-        self.error: SessionLost | None = None
-        self.takes_prompt = False
-        self.line_ends_it_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def answer(self, final: Line) -> Answer:
-        return Answer(tuple(self.lines), final)
-
-    def take(self, line: Line) -> None:
-        """Keep a line of the answer, and wake who waits if it is what is waited for."""
-        if line.kind is Kind.INFO:
-            self.lines.append(line)
-            if self.line_ends_it_s and self._timer is None:
-                self._timer = self._loop.call_later(self.line_ends_it_s, self._end_without_final)
-            return
-        if line.kind is Kind.FINAL and self.final is None:
-            self.final = line
-        elif line.kind is not Kind.PROMPT or not self.takes_prompt:
-            return
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(line)
-
-    def _end_without_final(self) -> None:
-        """Let the line be the answer. `final` stays None, so that a late OK is discarded before the next command."""
-        if self.final is None and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(Line(Kind.FINAL, "OK", "OK"))
-
-    def break_off(self, error: SessionLost) -> None:
-        self.error = error
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
-
-    async def wait(self, timeout_s: float, late: CommandTimeout) -> Line:
-        """Wait for the final result, or for the prompt where it is due; raise `late` after a fixed total time."""
-        if self.final is not None:
-            return self.final
-        if self.error is not None:
-            raise self.error
-        self._waiter = self._loop.create_future()
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._waiter
-        except TimeoutError:
-            raise late from None
-        finally:
-            self._waiter = None
-            if self._timer is not None:
-                self._timer.cancel()
-
-
 class _Turn:
     """Holds the channel for one command: registers it, and removes it in every case."""
 
@@ -417,13 +358,13 @@ class _Turn:
         self._channel = channel
         self._request = request
 
-    async def __aenter__(self) -> _Pending:
+    async def __aenter__(self) -> Pending:
         channel = self._channel
         if channel.lost is not None:
             raise channel.lost
         if channel._pending is not None:
             raise RuntimeError("two AT commands at once")
-        pending = channel._pending = _Pending(channel._loop)
+        pending = channel._pending = Pending(channel._loop)
         channel._in_step = False
         channel._parser.expect(self._request.expectation)
         return pending
