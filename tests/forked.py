@@ -31,7 +31,11 @@ _ROOT = Path(__file__).resolve().parents[1]
 # Without agent.upstreams.local.server, which changes for its process what uvicorn is.
 _DAEMON = (
     "pydantic", "httpx", "agent.daemon", "agent.config", "agent.logs", "agent.plugins", "agent.cli.run",
-    "drivers.at.driver", "agent.upstreams.mobsms", "agent.upstreams.local.app", "agent.upstreams.local.smsgate.heart",
+    "drivers.at.driver", "agent.upstreams.mobsms.upstream", "agent.upstreams.local.app",
+    "agent.upstreams.local.smsgate.heart",
+    # What those load with the first connection.
+    "httpcore", "anyio.streams.tls", "anyio._backends._asyncio", "h11", "certifi", "encodings.idna",
+    "encodings.utf_8_sig", "logging.config",
 )  # fmt: skip
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "drivers.simulator": ("drivers.simulator.cli",),
