@@ -27,6 +27,7 @@ DUAL = "/2"
 _SENT = (MessageState.SENT, MessageState.DELIVERED)
 _POLL_S = 0.1
 _READY_S = 30.0
+_STRUCK_S = 5.0
 _LONG = " and so on, until one part does not hold it any more" * 4
 
 
@@ -109,10 +110,14 @@ async def _play(
         simulator.control.deliver(f"+49170{n:07d}", text, iccid=_iccid(n % len(names)))
     for fault in case.faults:
         simulator.control.fault(fault.name, 0, fault.times, **fault.parameters)
-    for n, text in enumerate(texts[half:], half):
-        # Over a second, so that some arrive while the modem boots or the route opens it again, on a busy host too.
+    for n, text in enumerate(texts[half:-1], half):
+        # Over a second, so that some arrive while the modem boots or the route opens it again.
         delay_s = (n - half) / (inbound - half)
         simulator.control.deliver(f"+49170{n:07d}", text, delay_s=delay_s, iccid=_iccid(n % len(names)))
+    # And one surely then, however late a busy host strikes.
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: _has_struck(simulator, case), _STRUCK_S, "a fault strikes")
+    simulator.control.deliver(f"+49170{inbound - 1:07d}", texts[-1], iccid=_iccid((inbound - 1) % len(names)))
     timeout_s = case.timeout_s * len(names)
     if case.helps is not None:
         await _help(simulator, gateway, case.helps, timeout_s)
@@ -146,6 +151,10 @@ async def _play(
     outcome.fired = sum(fired.values())
     outcome.flagged = len(flagged)
     outcome.violations = logged.count("violation")
+
+
+def _has_struck(simulator: SimulatorProcess, case: Case) -> bool:
+    return bool({event["name"] for event in simulator.events("fault")} & {fault.name for fault in case.faults})
 
 
 def _iccid(place: int) -> str:

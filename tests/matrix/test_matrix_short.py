@@ -12,7 +12,7 @@ from drivers.simulator.personalities import PERSONALITIES
 from tests.matrix.__main__ import DUALS, run_all
 from tests.matrix.cases import CASES, SWITCH_CASES, Case
 
-_AT_ONCE = 22
+_AT_ONCE = 16
 
 
 def _groups() -> list[list[tuple[str, Case]]]:
