@@ -110,14 +110,15 @@ async def _play(
         simulator.control.deliver(f"+49170{n:07d}", text, iccid=_iccid(n % len(names)))
     for fault in case.faults:
         simulator.control.fault(fault.name, 0, fault.times, **fault.parameters)
-    for n, text in enumerate(texts[half:-1], half):
+    for n, text in enumerate(texts[half:][:-1], half):
         # Over a second, so that some arrive while the modem boots or the route opens it again.
         delay_s = (n - half) / (inbound - half)
         simulator.control.deliver(f"+49170{n:07d}", text, delay_s=delay_s, iccid=_iccid(n % len(names)))
     # And one surely then, however late a busy host strikes.
     with contextlib.suppress(TimeoutError):
         await until(lambda: _has_struck(simulator, case), _STRUCK_S, "a fault strikes")
-    simulator.control.deliver(f"+49170{inbound - 1:07d}", texts[-1], iccid=_iccid((inbound - 1) % len(names)))
+    for n, text in enumerate(texts[half:][-1:], inbound - 1):
+        simulator.control.deliver(f"+49170{n:07d}", text, iccid=_iccid(n % len(names)))
     timeout_s = case.timeout_s * len(names)
     if case.helps is not None:
         await _help(simulator, gateway, case.helps, timeout_s)
