@@ -79,7 +79,9 @@ def delete(connection: sqlite3.Connection, batch: Batch) -> int:
 
 def give_back_pages(connection: sqlite3.Connection, pages: int) -> None:
     """Make the file smaller by so many free pages; nothing happens in a file without auto_vacuum."""
-    connection.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+    for _ in range(pages):
+        # Of a larger number Python's sqlite3 takes one step, which is one page.
+        connection.execute("PRAGMA incremental_vacuum(1)").fetchall()
 
 
 def free_pages(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -192,6 +192,17 @@ async def test_pages_are_given_back_in_steps(journal: Journal, monkeypatch: pyte
     assert free > 300 and left_free < free - 100 and after < before - 100
 
 
+async def test_a_step_gives_back_as_many_pages_as_it_says(journal: Journal) -> None:
+    await journal.write(lambda con: con.execute("CREATE TABLE bulk (x BLOB)"))
+    await journal.write(lambda con: con.execute("INSERT INTO bulk VALUES (zeroblob(400000))"))
+    await journal.write(lambda con: con.execute("DROP TABLE bulk"))
+    free, before = await journal.read(retention.free_pages)
+    await journal.write(lambda con: retention.give_back_pages(con, 64))
+    left_free, after = await journal.read(retention.free_pages)
+    assert free > 100 and before - after == 64
+    assert left_free <= free - 64
+
+
 async def test_deleting_goes_on_while_messages_are_sent(tmp_path: Path) -> None:
     clock = SetClock()
     async with Box(tmp_path, {"a": FakeModem(radio_s=0.01)}, clock=clock) as box:
