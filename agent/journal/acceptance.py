@@ -95,7 +95,8 @@ def forestall(connection: sqlite3.Connection, upstream: str, remote_id: str, now
     """Make an id known as cancelled before its job came, so that it is answered and never sent. False: known."""
     return (
         connection.execute(
-            "INSERT INTO remote_key VALUES (?, ?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO remote_key VALUES (?1, ?2, NULL, ?3, ?4, ?5, "
+            "coalesce((SELECT generation FROM upstream WHERE name = ?1), 0)) ON CONFLICT DO NOTHING",
             (upstream, remote_id, MessageState.CANCELLED, why, now.utc_ms),
         ).rowcount
         > 0
@@ -107,15 +108,8 @@ def forestall(connection: sqlite3.Connection, upstream: str, remote_id: str, now
 
 def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: PreparedJob, now: Instant) -> Acceptance:
     job = prepared.job
-    if job.remote_id is not None:
-        known = connection.execute(
-            "SELECT message_id, state, error FROM remote_key WHERE upstream = ? AND remote_id = ?",
-            (upstream, job.remote_id),
-        ).fetchone()
-        if known is not None:
-            if known["message_id"] is not None:
-                return _acceptance(connection, known["message_id"])
-            return Acceptance(None, None, MessageState(known["state"]), known["error"], is_new=False)
+    if job.remote_id is not None and (known := _known(connection, upstream, prepared)) is not None:
+        return known
     state = MessageState.HELD if prepared.is_held else MessageState.QUEUED
     uid = str(uuid.uuid4())
     expires_ms = None if job.valid_for_s is None else now.utc_ms + round(job.valid_for_s * 1000)
@@ -163,7 +157,8 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
     )
     if job.remote_id is not None:
         connection.execute(
-            "INSERT INTO remote_key VALUES (?, ?, ?, ?, NULL, ?)",
+            "INSERT OR REPLACE INTO remote_key VALUES (?1, ?2, ?3, ?4, NULL, ?5, "
+            "coalesce((SELECT generation FROM upstream WHERE name = ?1), 0))",
             (upstream, job.remote_id, message_id, state, now.utc_ms),
         )
     price = job.attributes.get("price")
@@ -175,6 +170,34 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
     if not prepared.is_held:
         messages.requeue(connection, message_id, now=now, is_bound=False)
     return Acceptance(message_id, uid, state, None, is_new=True)
+
+
+def _known(connection: sqlite3.Connection, upstream: str, prepared: PreparedJob) -> Acceptance | None:
+    """What became of a server's message that it gave before.
+
+    An id of another server under the same name is another message, unless number and text are the same: then it is the
+    same server at another address, and it is told of the message from now on.
+    """
+    job = prepared.job
+    row = connection.execute(
+        "SELECT k.message_id, k.state, k.error, k.generation = coalesce(u.generation, 0) AS is_current, "
+        "u.generation, m.number, m.text, m.details FROM remote_key k LEFT JOIN upstream u ON u.name = k.upstream "
+        "LEFT JOIN message m ON m.id = k.message_id WHERE k.upstream = ? AND k.remote_id = ?",
+        (upstream, job.remote_id),
+    ).fetchone()
+    if row is None:
+        return None
+    if not row["is_current"]:
+        given = (prepared.number, job.text, json.dumps(job.details))
+        if row["message_id"] is None or given != (row["number"], row["text"], row["details"]):
+            return None
+        connection.execute(
+            "UPDATE remote_key SET generation = ? WHERE upstream = ? AND remote_id = ?",
+            (row["generation"], upstream, job.remote_id),
+        )
+    if row["message_id"] is not None:
+        return _acceptance(connection, row["message_id"])
+    return Acceptance(None, None, MessageState(row["state"]), row["error"], is_new=False)
 
 
 def _replayed(connection: sqlite3.Connection, idempotency: Idempotency) -> list[int] | None:

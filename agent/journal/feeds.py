@@ -55,6 +55,9 @@ _BEHIND = (
     "JOIN message m ON m.id = e.message_id WHERE u.upstream = ? AND NOT u.parked "
 )
 _STATES = ", ".join(f"'{state}'" for state in sorted(REPORTABLE))
+# Not what another server gave under the same name.
+_IS_ITS_OWN = """(m.remote_id IS NULL OR EXISTS (SELECT 1 FROM remote_key k WHERE k.upstream = m.upstream
+  AND k.remote_id = m.remote_id AND k.message_id = m.id AND k.generation = ?6))"""
 _TAKEN = {"accepted": MessageState.QUEUED, "held": MessageState.HELD}
 """Events that say only that we have a message, for upstreams that tell so: kind → state."""
 _TAKEN_KINDS = ", ".join(f"'{kind}'" for kind in sorted(_TAKEN))
@@ -62,16 +65,19 @@ _TAKEN_KINDS = ", ".join(f"'{kind}'" for kind in sorted(_TAKEN))
 
 def register(connection: sqlite3.Connection, name: str, identity: str, *, wants_inbound: bool) -> UpstreamRow:
     """The upstream's row; a new one starts at now. Another address or device under the same name is a new one,
-    and what the old one was not told is dropped with it."""
-    found = connection.execute("SELECT identity FROM upstream WHERE name = ?", (name,)).fetchone()
+    and what the old one was not told is dropped with it. What that one gave is sent all the same; the new one is told
+    of it only where it lists the same message, see `acceptance`."""
+    found = connection.execute("SELECT identity, generation FROM upstream WHERE name = ?", (name,)).fetchone()
+    generation = 0
     if found is not None and found["identity"] != identity:
-        retire(connection, name)
+        generation = found["generation"] + 1
+        _retire(connection, name)
         found = None
     if found is None:
         newest = connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0]
         connection.execute(
-            "INSERT INTO upstream (name, identity, cursor, wants_inbound) VALUES (?, ?, ?, ?)",
-            (name, identity, newest, wants_inbound),
+            "INSERT INTO upstream (name, identity, cursor, wants_inbound, generation) VALUES (?, ?, ?, ?, ?)",
+            (name, identity, newest, wants_inbound, generation),
         )
     else:
         connection.execute("UPDATE upstream SET wants_inbound = ? WHERE name = ?", (wants_inbound, name))
@@ -107,12 +113,6 @@ def set_device(
     )
 
 
-def retire(connection: sqlite3.Connection, name: str) -> None:
-    """Forget an upstream: nothing more is owed to it. Its remote ids stay known."""
-    connection.execute("DELETE FROM undelivered WHERE upstream = ?", (name,))
-    connection.execute("DELETE FROM upstream WHERE name = ?", (name,))
-
-
 def retire_absent(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
     """Upstreams in the journal that are no longer configured (they keep what they are owed)."""
     known = [row[0] for row in connection.execute("SELECT name FROM upstream")]
@@ -143,11 +143,14 @@ def after(
     wants_accepted: bool = False,
 ) -> tuple[list[FeedItem], int]:
     """The next items for an upstream behind `event_id`, and up to which event was looked."""
-    newest = connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0]
+    newest, generation = connection.execute(
+        "SELECT coalesce(max(id), 0), (SELECT generation FROM upstream WHERE name = ?) FROM event", (name,)
+    ).fetchone()
     found = connection.execute(
         _ITEM + f"WHERE e.id > ?1 AND ((e.upstream = ?2 AND (e.state IN ({_STATES}) "
-        f"OR (?5 AND e.kind IN ({_TAKEN_KINDS})))) OR (?3 AND e.kind = 'received')) ORDER BY e.id LIMIT ?4",
-        (event_id, name, wants_inbound, limit, wants_accepted),
+        f"OR (?5 AND e.kind IN ({_TAKEN_KINDS}))) AND (NOT ?6 OR {_IS_ITS_OWN})) OR (?3 AND e.kind = 'received')) "
+        "ORDER BY e.id LIMIT ?4",
+        (event_id, name, wants_inbound, limit, wants_accepted, generation or 0),
     ).fetchall()
     items = [_item(row, 0, row["at_ms"]) for row in found]
     if len(items) == limit:
@@ -204,6 +207,12 @@ def has_undelivered(connection: sqlite3.Connection) -> bool:
 def drop_stale(connection: sqlite3.Connection, older_than_ms: int) -> int:
     """Give up what could not be delivered for too long. Returns how many."""
     return connection.execute("DELETE FROM undelivered WHERE since_ms < ?", (older_than_ms,)).rowcount
+
+
+def _retire(connection: sqlite3.Connection, name: str) -> None:
+    """Nothing more is owed to it."""
+    connection.execute("DELETE FROM undelivered WHERE upstream = ?", (name,))
+    connection.execute("DELETE FROM upstream WHERE name = ?", (name,))
 
 
 def _item(row: sqlite3.Row, tries: int, since_ms: int) -> FeedItem:

@@ -130,8 +130,9 @@ def known(connection: sqlite3.Connection, upstream: str, remote_ids: Sequence[st
     """Those of a server's ids that the journal knows."""
     found = connection.execute(
         "SELECT k.remote_id, k.message_id, coalesce(m.state, k.state) AS state, coalesce(m.error, k.error) AS error "
-        "FROM remote_key k LEFT JOIN message m ON m.id = k.message_id "
-        "WHERE k.upstream = ? AND k.remote_id IN (SELECT value FROM json_each(?))",
+        "FROM remote_key k LEFT JOIN message m ON m.id = k.message_id LEFT JOIN upstream u ON u.name = k.upstream "
+        "WHERE k.upstream = ? AND k.remote_id IN (SELECT value FROM json_each(?)) "
+        "AND k.generation = coalesce(u.generation, 0)",
         (upstream, json.dumps(list(remote_ids))),
     )
     return {row["remote_id"]: Known(row["message_id"], MessageState(row["state"]), row["error"]) for row in found}

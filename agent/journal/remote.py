@@ -211,7 +211,7 @@ def take_inbound(connection: sqlite3.Connection, handed: HandedIn, now: Instant)
         or 0
     )  # fmt: skip
     connection.execute(
-        "INSERT INTO remote_key VALUES (?, ?, ?, 'received', NULL, ?)",
+        "INSERT INTO remote_key VALUES (?, ?, ?, 'received', NULL, ?, 0)",
         (namespace, handed.remote_id, message_id, now.utc_ms),
     )
     messages.count_day(connection, now.utc_ms, account, "received")

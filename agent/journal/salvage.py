@@ -223,7 +223,8 @@ def _drop_orphans(target: sqlite3.Connection, table: str) -> None:
 def _mend_messages(target: sqlite3.Connection) -> None:
     """No server's id is forgotten, and what lost its parts is failed rather than sent in pieces."""
     target.execute(
-        "INSERT OR IGNORE INTO remote_key SELECT upstream, remote_id, id, state, error, created_ms FROM message "
+        "INSERT OR IGNORE INTO remote_key (upstream, remote_id, message_id, state, error, seen_ms) "
+        "SELECT upstream, remote_id, id, state, error, created_ms FROM message "
         "WHERE direction = 'outbound' AND upstream IS NOT NULL AND remote_id IS NOT NULL"
     )
     target.execute(

@@ -47,7 +47,7 @@ def put(con: sqlite3.Connection, clock: SetClock, state: str, *, number: str = "
         (direction, remote, number, state, clock.utc_ms()),
     ).lastrowid
     con.execute("INSERT INTO part VALUES (?, 1, ?, 'text', x'00', x'', NULL, 0, 0, NULL)", (key, state))
-    con.execute("INSERT INTO remote_key VALUES ('srv', ?, ?, 'queued', NULL, 1)", (remote, key))
+    con.execute("INSERT INTO remote_key VALUES ('srv', ?, ?, 'queued', NULL, 1, 0)", (remote, key))
     messages.add_event(con, clock.utc_ms(), state, message_id=key)
     now = clock.now()
     con.execute(

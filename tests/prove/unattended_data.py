@@ -63,7 +63,7 @@ def fill(path: Path, old: int, young: int) -> None:
                 ((one, at_ms, kind) for one in ids for kind in ("accepted", "sending", "sent", "delivered")),
             )
             connection.executemany(
-                "INSERT INTO remote_key VALUES ('srv', 'r' || ?1, ?1, 'delivered', NULL, ?2)",
+                "INSERT INTO remote_key VALUES ('srv', 'r' || ?1, ?1, 'delivered', NULL, ?2, 0)",
                 ((one, at_ms) for one in ids),
             )
         connection.execute("COMMIT")
