@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("gateway")
 
-_LOOK_WAIT_S = 0.01
+_LOOK_WAIT_S = 0.03
+"""As `sending` waits with its log line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from drivers.api import (
 
 _log = structlog.get_logger("route")
 
-_LOG_WAIT_S = 0.01
+_LOG_WAIT_S = 0.03
+"""Longer than sixteen routes need that are answered in the same moment."""
 
 
 class Sending:
