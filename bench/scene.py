@@ -49,7 +49,7 @@ def scene(
     network = [] if reports else ["--no-reports"]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         root = Path(directory)
-        with SimulatorProcess(root / "m", *flags, *network, modems=modems) as modem:
+        with SimulatorProcess(root / "m", "--punctual", *flags, *network, modems=modems) as modem:
             contender.prepare(root / "c", modem.ports, reports=reports)
             try:
                 if is_started:

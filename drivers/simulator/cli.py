@@ -24,9 +24,10 @@ _MAX_MODEMS = 64
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the simulator until SIGTERM, SIGINT or the operation `quit`. Returns the exit code."""
     parser = _parser()
-    options = _options(parser, parser.parse_args(arguments))
+    parsed = parser.parse_args(arguments)
+    options = _options(parser, parsed)
     try:
-        with asyncio.Runner(loop_factory=_punctual_loop) as runner:
+        with asyncio.Runner(loop_factory=_punctual_loop if parsed.punctual else None) as runner:
             runner.run(_run(options))
     except OSError as error:
         sys.stderr.write(f"simulator: {error}\n")
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _punctual_loop() -> asyncio.AbstractEventLoop:
-    """epoll counts whole milliseconds, by which every answer would be late; select counts microseconds."""
+    """epoll counts whole milliseconds, by which answers would be late; select counts microseconds."""
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of references and jitter")
     add("--log-commands", action="store_true", help="log the name of every command (no arguments)")
     add("--print-air", action="store_true", help="one line per event for a person who watches")
+    add("--punctual", action="store_true", help="keep times to the microsecond, for benchmarks")
     add("--exit-with-stdin", action="store_true", help="end when standard input ends")
     return parser
 
