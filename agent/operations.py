@@ -79,11 +79,12 @@ async def _follow(gateway: Gateway, message_id: int, tell: Tell) -> None:
         told = 0
         while True:
             changed.clear()
+            # Before its history, which then has all that led to this state.
+            message = await gateway.message(message_id)
             for event in await gateway.history(message_id):
                 if event.id > told:
                     await tell(event_fields(event))
                     told = event.id
-            message = await gateway.message(message_id)
             if message is None or _has_ended(gateway, message):
                 return
             await changed.wait()
