@@ -93,14 +93,7 @@ def replayed(connection: sqlite3.Connection, idempotency: Idempotency) -> list[A
 
 def forestall(connection: sqlite3.Connection, upstream: str, remote_id: str, now: Instant, *, why: str) -> bool:
     """Make an id known as cancelled before its job came, so that it is answered and never sent. False: known."""
-    return (
-        connection.execute(
-            "INSERT INTO remote_key VALUES (?1, ?2, NULL, ?3, ?4, ?5, "
-            "coalesce((SELECT generation FROM upstream WHERE name = ?1), 0)) ON CONFLICT DO NOTHING",
-            (upstream, remote_id, MessageState.CANCELLED, why, now.utc_ms),
-        ).rowcount
-        > 0
-    )
+    return _keep_key(connection, (upstream, remote_id, None, MessageState.CANCELLED, why, now.utc_ms))
 
 
 # --- pieces -----------------------------------------------------------------------------------------
@@ -156,11 +149,7 @@ def _accept_one(connection: sqlite3.Connection, upstream: str, prepared: Prepare
         ),
     )
     if job.remote_id is not None:
-        connection.execute(
-            "INSERT OR REPLACE INTO remote_key VALUES (?1, ?2, ?3, ?4, NULL, ?5, "
-            "coalesce((SELECT generation FROM upstream WHERE name = ?1), 0))",
-            (upstream, job.remote_id, message_id, state, now.utc_ms),
-        )
+        _keep_key(connection, (upstream, job.remote_id, message_id, state, None, now.utc_ms))
     price = job.attributes.get("price")
     messages.count_day(connection, now.utc_ms, job.account, "accepted", float(price or 0))
     messages.add_event(connection, now.utc_ms, "held" if prepared.is_held else "accepted", message_id=message_id)
@@ -198,6 +187,19 @@ def _known(connection: sqlite3.Connection, upstream: str, prepared: PreparedJob)
     if row["message_id"] is not None:
         return _acceptance(connection, row["message_id"])
     return Acceptance(None, None, MessageState(row["state"]), row["error"], is_new=False)
+
+
+def _keep_key(connection: sqlite3.Connection, values: tuple[str | int | None, ...]) -> bool:
+    """An id is known from now on, in the place of one that another server gave under the same name. False: it was known
+    before. `values` are those of all columns but the generation."""
+    kept = connection.execute(
+        "INSERT INTO remote_key VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+        "coalesce((SELECT generation FROM upstream WHERE name = ?1), 0)) ON CONFLICT DO UPDATE SET "
+        "message_id = excluded.message_id, state = excluded.state, error = excluded.error, "
+        "seen_ms = excluded.seen_ms, generation = excluded.generation WHERE generation != excluded.generation",
+        values,
+    )
+    return kept.rowcount > 0
 
 
 def _replayed(connection: sqlite3.Connection, idempotency: Idempotency) -> list[int] | None:

@@ -6,7 +6,6 @@ What a status or a body means is the upstream's to say.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -35,7 +34,6 @@ class Connections:
         self._limits = limits
         check_certificates(ca_file)
         self._ca_file = ca_file
-        self._tls: ssl.SSLContext | None = None
         self._http: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()
 
@@ -48,10 +46,8 @@ class Connections:
             return self._http
 
     def _made(self) -> httpx.AsyncClient:
-        if self._tls is None:
-            self._tls = tls_context(self._ca_file)
         return httpx.AsyncClient(
-            verify=self._tls,
+            verify=tls_context(self._ca_file),
             timeout=httpx.Timeout(self._timeout_s),
             limits=self._limits,
             headers={"User-Agent": f"phonebridge/{__version__}", "Accept": "application/json"},

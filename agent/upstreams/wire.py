@@ -31,13 +31,13 @@ def certificate_file(value: Path) -> Path:
     return existing_file(value, "the CA's certificate in PEM form")
 
 
-@cache
 def check_certificates(ca_file: Path | None) -> None:
     """Whether a private CA can be used at all. Raises: OSError or ssl.SSLError where not."""
     if ca_file is not None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
 
 
+@cache
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """The system's CAs and, where given, a private one. Made once: each costs over a megabyte.
 

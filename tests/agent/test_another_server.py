@@ -79,3 +79,17 @@ async def test_the_same_server_at_another_address_is_told_and_its_messages_are_n
         await until(lambda: server.told[first.message_id or 0] == ["sent", "delivered"])
         assert modem.texts() == ["x"]
         await _ended(telling)
+
+
+async def test_a_number_that_the_other_server_gave_too_can_be_cancelled_before_its_message_comes(
+    tmp_path: Path,
+) -> None:
+    async with Box(tmp_path, {"a": FakeModem(open_errors=[PortAbsent("away")])}) as box:
+        await box.gateway.ensure_upstream("srv", "one")
+        await box.gateway.accept("srv", [Job(TO, "old", remote_id="1")])
+        await box.gateway.ensure_upstream("srv", "another")
+        assert await box.gateway.forestall("srv", "1", why="withdrawn")
+        assert not await box.gateway.forestall("srv", "1", why="withdrawn again")
+        assert (await box.gateway.known("srv", ["1"]))["1"].state == "cancelled"
+        (late,) = await box.gateway.accept("srv", [Job(TO, "new", remote_id="1")])
+        assert (late.is_new, late.state) == (False, "cancelled")
