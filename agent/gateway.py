@@ -39,6 +39,7 @@ from agent.model import Event, Job, Message, MessageState, RouteState, RouteView
 from agent.outbox import Outbox
 from agent.preparation import Preparation
 from agent.route import Route
+from agent.sending import LINE_FIRST_S
 from agent.settings import AgentSettings
 from agent.upstreams.api import Pairing
 from drivers.values import dataclass
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from agent.reload import Reloader
 
 _log = structlog.get_logger("gateway")
-
-_LOOK_WAIT_S = 0.03
-"""As `sending` waits with its log line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +361,7 @@ class Gateway:
         """As `committed`, after a moment: while parts leave one after the other their line comes first, and many
         commits are one look."""
         if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(_LOOK_WAIT_S, self.committed)
+            self._look = asyncio.get_running_loop().call_later(LINE_FIRST_S, self.committed)
 
     def committed(self) -> None:
         """Something was committed: let feeds and watchers look."""

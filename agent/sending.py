@@ -15,6 +15,7 @@ import structlog
 from agent.breaker import Breaker, Verdict
 from agent.journal.dispatch import Claim, RouteCall
 from agent.journal.outcomes import Finished
+from agent.journal.store import landing
 from agent.metrics.tally import RouteTally
 from agent.outbox import Outbox
 from agent.unknowns import Unknowns
@@ -31,8 +32,9 @@ from drivers.api import (
 
 _log = structlog.get_logger("route")
 
-_LOG_WAIT_S = 0.03
-"""Longer than sixteen routes need that are answered in the same moment."""
+LINE_FIRST_S = 0.03
+"""What nobody waits for comes so much behind an outcome: longer than sixteen routes need that are answered in the same
+moment."""
 
 
 class Sending:
@@ -86,25 +88,14 @@ class Sending:
 
     async def _submit(self, session: Session, claim: Claim, durable: asyncio.Future[Any]) -> Finished:
         claimed = left = time.monotonic()
-        # Not the commit itself: whoever gives up waiting for it cancels what it waits for.
-        ready = asyncio.get_running_loop().create_future()
 
-        def leave(committed: asyncio.Future[Any]) -> None:
+        def leave(_: asyncio.Future[Any]) -> None:
             nonlocal left
             left = time.monotonic()
-            if ready.done() or committed.cancelled():
-                return
-            error = committed.exception()
-            if error is None:
-                ready.set_result(None)
-            else:
-                ready.set_exception(error)
-                # A session that failed before has no use for it.
-                ready.exception()
 
         durable.add_done_callback(leave)
         try:
-            result: Submitted | SubmitError = await session.submit(claim.part, ready)
+            result: Submitted | SubmitError = await session.submit(claim.part, landing(durable))
         except SubmitError as error:
             result = error
         except SessionLost as error:
@@ -114,7 +105,7 @@ class Sending:
         took_s = time.monotonic() - left
         self.tally.submitted(result, tries=claim.tries, waited_s=waited_s, took_s=took_s)
         # Not between two parts, where the line would wait for it.
-        asyncio.get_running_loop().call_later(_LOG_WAIT_S, self._log_result, claim, result)
+        asyncio.get_running_loop().call_later(LINE_FIRST_S, self._log_result, claim, result)
         return Finished(claim, result)
 
     def _log_result(self, claim: Claim, result: Submitted | SubmitError) -> None:

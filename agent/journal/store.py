@@ -389,19 +389,16 @@ class Journal:
         self._local.connection = connect_reader(self.path)
 
 
+def landing(future: asyncio.Future[T]) -> asyncio.Future[T]:
+    """As `future`, for one of several that await it: cancelling this one leaves `future` alone."""
+    own = asyncio.shield(future)
+    own.add_done_callback(_seen)
+    return own
+
+
 async def landed(future: asyncio.Future[T]) -> T:
-    """The result of a future that others may await too: cancelling this wait leaves the future alone."""
-    if not future.done():
-        # asyncio.wait would do, at several times the cost.
-        waiter = future.get_loop().create_future()
-
-        def wake(_: asyncio.Future[T]) -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        future.add_done_callback(wake)
-        await waiter
-    return future.result()
+    """The result of a future that others may await too."""
+    return await landing(future)
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
