@@ -79,9 +79,8 @@ def claim(connection: sqlite3.Connection, call: RouteCall, now: Instant, turns: 
     if not call.may_send:
         return Nothing()
     held = hold(connection, call, now)
-    zone = call.limits.timezone if call.clock_is_right else None
     paces = upstream_pace.paced(connection)
-    blocked = upstream_pace.blocked(connection, paces, call.name, zone, now)
+    blocked = blocked_by_pace(connection, paces, call, now)
     row = choosing.candidate(connection, call, now, turns, is_route_blocked=held is not None, blocked=blocked)
     if row is None:
         return _next_due(connection, call, now, held, blocked)
@@ -107,8 +106,7 @@ def has_work(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> b
     if evidence.has_leftover(connection, call.name):
         return True
     is_held = hold(connection, call, now) is not None
-    zone = call.limits.timezone if call.clock_is_right else None
-    blocked = upstream_pace.blocked(connection, upstream_pace.paced(connection), call.name, zone, now)
+    blocked = blocked_by_pace(connection, upstream_pace.paced(connection), call, now)
     return choosing.candidate(connection, call, now, Turns(), is_route_blocked=is_held, blocked=blocked) is not None
 
 
@@ -156,6 +154,14 @@ def hold(connection: sqlite3.Connection, call: RouteCall, now: Instant, *, parts
         clock_is_right=call.clock_is_right,
         parts=parts,
     )
+
+
+def blocked_by_pace(
+    connection: sqlite3.Connection, paces: Mapping[str, sqlite3.Row], call: RouteCall, now: Instant
+) -> dict[str, int]:
+    """Those of `upstream_pace.paced` that may not begin a message by this route now, see `upstream_pace.blocked`."""
+    zone = call.limits.timezone if call.clock_is_right else None
+    return upstream_pace.blocked(connection, paces, call.name, zone, now)
 
 
 # --- pieces of a claim ------------------------------------------------------------------------------

@@ -73,16 +73,12 @@ def _reason(
         return "; ".join(f"route {name}: {problems[name]}" for name in known)
     if row["priority"] >= URGENT_PRIORITY:
         return None
-    if not row["follows"] and all(row["upstream"] in _blocked(connection, calls[name], now) for name in able):
+    paces = {} if row["follows"] else upstream_pace.paced(connection)
+    if paces and all(row["upstream"] in dispatch.blocked_by_pace(connection, paces, calls[name], now) for name in able):
         return f"the pace that {row['upstream']} asks for"
     held = {name: dispatch.hold(connection, calls[name], now, parts=row["parts"]) for name in able}
     waits = [(one.wait_ms, f"route {name}: {one.why}") for name, one in held.items() if one is not None]
     return min(waits)[1] if len(waits) == len(able) else None
-
-
-def _blocked(connection: sqlite3.Connection, call: RouteCall, now: Instant) -> Mapping[str, int]:
-    zone = call.limits.timezone if call.clock_is_right else None
-    return upstream_pace.blocked(connection, upstream_pace.paced(connection), call.name, zone, now)
 
 
 def _own_reason(row: sqlite3.Row, calls: Mapping[str, RouteCall], now: Instant) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from agent.hooks import Call, HookForm
@@ -41,9 +42,10 @@ async def tell_state(local: Local, account: int, report: Report) -> None:
     if event is None:
         return
     message = report.message
-    if all(one.event != event for one in await local.accounts.clients.webhooks(account)):
-        return
-    payload = {**_outbound(local, message), **_at_state(report)}
+
+    def payload() -> Row:
+        return {**_outbound(local, message), **_at_state(report)}
+
     await _tell(local, account, event, payload, lane=message.id, key=f"event:{report.event_id}")
 
 
@@ -52,7 +54,8 @@ async def tell_inbound(local: Local, account: int, message: Message, request: st
     event = _OF_KIND.get(message.kind)
     if event is not None:
         key = f"inbound:{message.uid}:{request}"
-        await _tell(local, account, event, _inbound(local, message), lane=message.id, key=key, is_urgent=True)
+        payload = partial(_inbound, local, message)
+        await _tell(local, account, event, payload, lane=message.id, key=key, is_urgent=True)
 
 
 async def tell_batch(local: Local, account: int, messages: Sequence[Message], request: str) -> None:
@@ -63,19 +66,20 @@ async def tell_batch(local: Local, account: int, messages: Sequence[Message], re
             payloads.setdefault(_BATCH[_OF_KIND[one.kind]], []).append(_inbound(local, one))
     for event, found in payloads.items():
         key = f"batch:{request}:{messages[0].id}"
-        await _tell(local, account, event, {"messages": found}, lane=_NO_MESSAGE, key=key)
+        await _tell(local, account, event, partial(dict, messages=found), lane=_NO_MESSAGE, key=key)
 
 
 async def tell_of_itself(local: Local, account: int, event: str, payload: Row, *, retries: int | None = None) -> None:
     """An event that is about no message. Raises: JournalError."""
     key = f"self:{secrets.token_urlsafe(_ID_OCTETS)}"
-    await _tell(local, account, event, payload, lane=_NO_MESSAGE, key=key, retries=retries)
+    await _tell(local, account, event, lambda: payload, lane=_NO_MESSAGE, key=key, retries=retries)
 
 
 async def _tell(
-    local: Local, account: int, event: str, payload: Row, *, lane: int, key: str, retries: int | None = None,
-    is_urgent: bool = False,
+    local: Local, account: int, event: str, payload: Callable[[], Row], *, lane: int, key: str,
+    retries: int | None = None, is_urgent: bool = False,
 ) -> None:  # fmt: skip
+    """`payload` is made where somebody is to be told: this runs for each state of each message."""
     webhooks = [one for one in await local.accounts.clients.webhooks(account) if one.event == event]
     if not webhooks:
         return
@@ -83,10 +87,11 @@ async def _tell(
         settings = await local.accounts.clients.settings(account)
         retries = settings.get("webhooks", {}).get("retry_count")
     own = await local.accounts.clients.identity()
+    told = payload()
     await local.gateway.hooks.add(
         [
             Call(
-                f"smsgate:{one.id}:{key}", lane, account, one.url, _body(one, event, own, payload), HookForm.SMSGATE,
+                f"smsgate:{one.id}:{key}", lane, account, one.url, _body(one, event, own, told), HookForm.SMSGATE,
                 retries,
             )
             for one in webhooks
