@@ -17,7 +17,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from agent import ENVIRONMENT_PREFIX, credentials, plugins, quick_check
+from agent import ENVIRONMENT_PREFIX, credentials, has_environment, plugins, quick_check
 from agent.alerts.settings import AlertSettings
 from agent.metrics.settings import MetricsSettings
 from agent.settings import AgentSettings, Config, RetentionSettings, RouteConfig, RouteSettings
@@ -32,7 +32,6 @@ _RESERVED = {"cli": None, "alerts": None, "local": "local"}
 
 Build = Callable[[Any, dict[str, Any], str], Any]
 """Settings class, table, and where it stands → settings object. Raises: ConfigError."""
-Check = Build
 
 
 class ConfigError(ValueError):
@@ -54,7 +53,7 @@ def load(path: Path) -> Config:
 
 def load_quickly(path: Path) -> Config | None:
     """As `load`, and without pydantic: None where it takes more to tell what is right, or what is wrong."""
-    if any(name.startswith(ENVIRONMENT_PREFIX) for name in os.environ):
+    if has_environment():
         return None
     try:
         return _load(path, lambda settings, table, _: quick_check.checked(settings, table))
@@ -79,13 +78,13 @@ def parse(raw: Mapping[str, Any]) -> Config:
     return _parse(raw, _checked)
 
 
-def _load(path: Path, check: Check) -> Config:
+def _load(path: Path, check: Build) -> Config:
     raw = _read(path)
     config = _parse(_with_environment(raw), check)
     return replace(config, warnings=(*config.warnings, *_readable_secrets(path, raw)))
 
 
-def _parse(raw: Mapping[str, Any], check: Check) -> Config:
+def _parse(raw: Mapping[str, Any], check: Build) -> Config:
     build = functools.partial(_build, check)
     for key in raw:
         if key not in _SECTIONS:
@@ -223,7 +222,7 @@ def _validator(settings: Any) -> Callable[[Any], Any]:
     return adapter.validate_python
 
 
-def _build(check: Check, settings: Any, table: dict[str, Any], where: str) -> Any:
+def _build(check: Build, settings: Any, table: dict[str, Any], where: str) -> Any:
     for key, value in table.items():
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"{where}.{key}: holds a NUL character, which no name of a file can; write it anew")

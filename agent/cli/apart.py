@@ -13,16 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import ENVIRONMENT_PREFIX
 from agent.cli.exits import Exit, Fault
 
 if TYPE_CHECKING:
     from agent.settings import Config
-
-
-def is_needed() -> bool:
-    """Whether it is clear beforehand that pydantic has to read the configuration: a part stands in the environment."""
-    return any(name.startswith(ENVIRONMENT_PREFIX) for name in os.environ)
 
 
 def start(path: Path) -> Callable[[], Config]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import memory
+from agent import has_environment, memory
 from agent.cli import apart
 from agent.cli.exits import Exit, Fault, internal, say
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     memory.hold()
     # Before the fork: a child that reads the configuration has no use for them either, and would take longest.
     block_imports()
-    child = apart.start(parsed.config) if apart.is_needed() else None
+    child = apart.start(parsed.config) if has_environment() else None
     slim_imports()
     memory.share_one_heap()
     try:
