@@ -8,6 +8,7 @@ four say what pydantic says of those of `annotated_types`, which take a tenth of
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,14 @@ class Secret:
         )
 
 
-class Limit:
+class Limit(ABC):
     """`Annotated[T, limit]`: what a number or a text must keep to."""
 
     __slots__ = ()
 
+    @abstractmethod
     def fault(self, value: Any) -> tuple[Any, dict[str, Any]] | None:
         """pydantic's name for what is wrong, and the figures of its sentence; None where nothing is. Pure."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import PydanticKnownError, core_schema  # noqa: PLC0415 - as above

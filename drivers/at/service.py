@@ -71,13 +71,17 @@ class Service:
                 return f"No other service helped; messages go {_NAMES[self._first]} again (AT+CGSMS={self._first})."
         return None
 
-    def is_to_be_noted(self) -> bool:
-        """A part went out: the failures in a row are over. Whether `sent` has something to keep."""
-        self._failures = 0
+    @property
+    def is_unnoted(self) -> bool:
+        """Whether `note` has something to keep."""
         return self._is_changed
 
-    async def sent(self) -> None:
-        """A part went out: what was found is kept, durably."""
+    def sent(self) -> None:
+        """A part went out: the failures in a row are over."""
+        self._failures = 0
+
+    async def note(self) -> None:
+        """Keep what was found, durably."""
         if self._is_changed:
             self._is_changed = False
             # The setting itself, not what was meant: modems were seen that take a value and use another.

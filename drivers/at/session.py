@@ -151,11 +151,12 @@ class AtSession:
 
     async def _note_service(self) -> None:
         """Keep the service by which parts go out again; the part is sent, whatever becomes of the session now."""
-        if not self._service.is_to_be_noted():
+        self._service.sent()
+        if not self._service.is_unnoted:
             return
         with suppress(SessionLost):
             async with self._line:
-                await self._service.sent()
+                await self._service.note()
 
     async def _choose_service(self, error: SubmitError) -> None:
         """Try another service for SMS where this one fails again and again."""
