@@ -106,3 +106,17 @@ def _rows(place: Path, image: dict[str, bytes], database: Path) -> int:
         return 0
     finally:
         connection.close()
+
+
+def test_a_file_is_made_also_where_another_thread_comes_between_its_call_and_the_answer(tmp_path: Path) -> None:
+    def shown(text: str) -> str:
+        return "".join(f"\\x{octet:02x}" for octet in text.encode())
+
+    path = "/d/journal.db-wal"
+    trace = tmp_path / "strace"
+    trace.write_text(
+        f'7 openat(AT_FDCWD<{shown("/")}>, "{shown(path)}", O_RDWR|O_CREAT|O_CLOEXEC, 0644 <unfinished ...>\n'
+        f'8 openat(AT_FDCWD<{shown("/")}>, "{shown("/m.py")}", O_RDONLY) = 3<{shown("/m.py")}>\n'
+        f"7 <... openat resumed>) = 9<{shown(path)}>\n"
+    )
+    assert list(read(trace, Path("/d/journal.db"))) == [Create(path)]

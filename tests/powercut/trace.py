@@ -37,6 +37,7 @@ def read(trace: Path, database: Path) -> Iterator[Operation | Said]:
     A sync counts once it has returned, a write as soon as it began.
     """
     syncing: dict[str, str] = {}
+    opening: dict[str, str] = {}
     with trace.open(encoding="ascii") as lines:
         for line in lines:
             found = _CALL.match(line)
@@ -51,9 +52,11 @@ def read(trace: Path, database: Path) -> Iterator[Operation | Said]:
                 if not is_unfinished and _is_of(path := syncing.pop(pid, ""), database):
                     yield Sync(path)
             elif name == "openat":
-                # Only its end tells whether the file is there.
-                if not is_unfinished:
-                    yield from _opened(rest, database)
+                # Only its end tells whether the file is there, and only its beginning how it was opened.
+                if is_unfinished:
+                    opening[pid] = rest
+                else:
+                    yield from _opened(("" if begins else opening.pop(pid, "")) + rest, database)
             elif begins:
                 yield from _begun(name, rest, database)
 
